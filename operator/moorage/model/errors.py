@@ -1,0 +1,38 @@
+"""The error families every door maps once.
+
+MoorageError
+├── Permanent        a wish that cannot be fulfilled: a condition or a 4xx answer, never retried
+├── Transient        the world is in the way: retried with a bound
+│   └── Unavailable  a service we depend on does not answer (database, API server, object store)
+└── LostLeadership   another process leads: this one must stop at once
+"""
+
+from moorage.model.conditions import Reason
+
+
+class MoorageError(Exception):
+    """Base of all errors that are not bugs."""
+
+
+class Permanent(MoorageError):
+    """Retrying will not help until somebody changes the object; `reason` says why in the closed vocabulary."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(detail or reason.value)
+        self.reason = reason
+
+
+class Transient(MoorageError):
+    """May succeed later without anybody's action."""
+
+    def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(Transient):
+    """A service we depend on cannot be reached or answers with its own failure."""
+
+
+class LostLeadership(MoorageError):
+    """The leader epoch moved on; no further write of this process may count."""

@@ -1,0 +1,68 @@
+"""Names: API group, labels, finalizers, and the names of the objects we own, each derived in one place."""
+
+from typing import NewType
+
+AgentUid = NewType("AgentUid", str)
+TenantUid = NewType("TenantUid", str)
+WalletId = NewType("WalletId", int)
+PodUid = NewType("PodUid", str)
+SnapshotId = NewType("SnapshotId", str)
+
+GROUP = "moorage.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FIELD_MANAGER = "moorage"
+STATUS_FIELD_MANAGER = "moorage-status"
+FINALIZER = f"{GROUP}/cleanup"
+
+LABEL_MANAGED = f"{GROUP}/managed"
+LABEL_COMPONENT = f"{GROUP}/component"
+LABEL_AGENT = f"{GROUP}/agent"
+LABEL_AGENT_UID = f"{GROUP}/agent-uid"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_TENANT = f"{GROUP}/tenant"
+ANNOTATION_SPEC_HASH = f"{GROUP}/spec-hash"
+
+COMPONENT_AGENT = "agent"
+COMPONENT_MOVER = "mover"
+
+MOVER_SERVICE_ACCOUNT = "moorage-mover"
+MOVER_AUDIENCE = "moorage-mover"
+
+CORE_NAMESPACE_PREFIX = "mn-"
+
+
+def core_namespace(tenant_name: str) -> str:
+    """The core namespace a tenant owns."""
+    return f"{CORE_NAMESPACE_PREFIX}{tenant_name}"
+
+
+def agent_pod(agent_name: str, incarnation: int) -> str:
+    """The pod of one incarnation; the counter never goes back, so a name is never used twice."""
+    return f"{agent_name}-{incarnation}"
+
+
+def agent_service(agent_name: str) -> str:
+    """The service in front of an agent."""
+    return f"agent-{agent_name}"
+
+
+def agent_files(agent_name: str) -> str:
+    """The config map with an agent's files."""
+    return f"files-{agent_name}"
+
+
+def agent_volume(agent_name: str, generation: int) -> str:
+    """The claim of an agent's data; each restore goes into a new generation."""
+    return f"data-{agent_name}-{generation}"
+
+
+def mover_job(attempt_id: str) -> str:
+    """The Job of one snapshot or restore attempt (attempt ids are UUIDs)."""
+    return f"mover-{attempt_id}"
+
+
+def snapshot_object_key(tenant_uid: str, snapshot_id: str, attempt_id: str) -> str:
+    """The key of a snapshot in the object store: opaque, never reused."""
+    return f"s/{tenant_uid}/{snapshot_id}/{attempt_id}"

@@ -1,0 +1,99 @@
+"""The agent's record: what the database knows about one Agent, and nothing else decides."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
+from moorage.model.wallet import Standing
+
+
+class AgentState(StrEnum):
+    """Where an agent is in its life (see the state chart in docs/architecture.md)."""
+
+    RUNNING = "Running"
+    DRAINING = "Draining"
+    SNAPSHOTTING = "Snapshotting"
+    VERIFYING = "Verifying"
+    SUSPENDED = "Suspended"
+    ARCHIVED = "Archived"
+    RESTORING = "Restoring"
+    DELETED = "Deleted"
+
+
+class AttemptKind(StrEnum):
+    """What a mover attempt does."""
+
+    SNAPSHOT = "Snapshot"
+    RESTORE = "Restore"
+
+
+class AttemptState(StrEnum):
+    """How far a mover attempt has come. A snapshot goes through all of them; a restore ends with Uploaded -> Verified."""
+
+    CREATED = "Created"  # the intent is durable, nothing exists outside the database
+    STARTED = "Started"  # the multipart upload is open (snapshot) and the mover may be started
+    UPLOADED = "Uploaded"  # the mover reported: all parts are there (snapshot), or the volume is filled (restore)
+    COMMITTED = "Committed"  # the object store has the complete object
+    VERIFIED = "Verified"  # read back, decrypted, counted (restore: the mover's count equals the snapshot's)
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try to write or to restore a snapshot."""
+
+    id: str  # UUID; names the Job, the object and the data key
+    snapshot_id: SnapshotId
+    kind: AttemptKind
+    state: AttemptState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFacts:
+    """The last verified snapshot of an agent."""
+
+    id: SnapshotId
+    taken_at: datetime
+    bytes: int  # size of the encrypted object
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletFacts:
+    """What the agent's wallet said in the same read as the record."""
+
+    id: WalletId
+    name: str
+    standing: Standing
+    zero_at: datetime | None  # predicted; None while nothing burns
+    missing_micros: int  # what a top-up must at least bring before agents resume; 0 when they may run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRecord:
+    """One row of `agent` with its open attempt, last verified snapshot and wallet, read in one statement."""
+
+    uid: AgentUid
+    tenant_uid: TenantUid
+    namespace: str
+    name: str
+    state: AgentState
+    state_since: datetime
+    fence: int  # raised by everything that may cross a running step; every write of a step names it
+    money_veto: bool  # the wallet asked for the suspension; only a top-up clears it
+    user_paused: bool  # the tenant asked for it; only the tenant clears it
+    incarnation: int  # counter in the pod's name; raised before a new pod is made
+    pod_uid: PodUid | None  # the pod whose run is open in the ledger
+    stop_recorded: bool  # Draining: the deletion of the pod is decided and can no longer be called off
+    has_storage: bool  # a volume was made for this agent at some time
+    volume_generation: int
+    volume_uid: str | None  # the claim once it was seen; its absence afterwards is a loss, not a start
+    failures: int  # failed attempts in a row
+    retry_at: datetime | None
+    archive_at: datetime | None  # end of the warm window
+    attempt: Attempt | None
+    snapshot: SnapshotFacts | None
+    wallet: WalletFacts
+    now: datetime  # the database clock at this read

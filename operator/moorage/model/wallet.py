@@ -1,0 +1,42 @@
+"""Wallet: who pays."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from moorage.model.metadata import Metadata
+
+
+class Standing(StrEnum):
+    """What a wallet can do; stored by the ledger in the wallet row, in the same words."""
+
+    FUNDED = "Funded"
+    LOW = "Low"
+    EXHAUSTED = "Exhausted"
+
+
+class LowBalance(msgspec.Struct, frozen=True, rename="camel"):
+    """Notice and condition below this balance; `credits` is a decimal number."""
+
+    credits: str
+
+
+class WalletSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """spec of a Wallet."""
+
+    display_name: str = ""
+    low_balance: LowBalance | None = None
+
+
+class Wallet(msgspec.Struct, frozen=True, rename="camel"):
+    """A Wallet as the API server shows it."""
+
+    metadata: Metadata
+    spec: WalletSpec = WalletSpec()
+    status: dict[str, Any] = {}
+
+
+def from_manifest(manifest: Any) -> Wallet:
+    """Parse a Wallet; raises msgspec.ValidationError when the manifest does not fit."""
+    return msgspec.convert(manifest, Wallet)

@@ -1,0 +1,1 @@
+"""Postgres: the only SQL in the house."""

@@ -1,0 +1,101 @@
+"""The connection pool, and the one place where Postgres' errors become ours."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import asyncpg
+
+from moorage.model.errors import LostLeadership, Transient, Unavailable
+
+APP_ROLE = "moorage_app"
+LOST_LEADERSHIP = "MO001"
+
+# A client that hangs must not hold a wallet: every limit is far above a healthy call and below a reconcile's.
+SESSION = {
+    "role": APP_ROLE,
+    "application_name": "moorage",
+    "jit": "off",
+    "work_mem": "64MB",
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "10s",
+    "TimeZone": "UTC",
+}
+
+
+@contextlib.contextmanager
+def translated_errors() -> Any:
+    """Turn driver errors into the house's families; anything else is a bug and passes."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == LOST_LEADERSHIP:
+            raise LostLeadership("another process leads") from error
+        if isinstance(error, asyncpg.TransactionRollbackError | asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError):
+            raise Transient("the database asked to try again") from error
+        if isinstance(error, asyncpg.OperatorInterventionError | asyncpg.InsufficientResourcesError | asyncpg.PostgresConnectionError):
+            raise Unavailable("the database does not answer") from error
+        raise
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise Unavailable("the database cannot be reached") from error
+
+
+class Database:
+    """A pool of connections that act with the application's rights only."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, url: str, *, size_max: int = 8) -> "Database":
+        """Open the pool; raises Unavailable with a sentence when the server cannot be reached."""
+        with translated_errors():
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=size_max, server_settings=SESSION, command_timeout=35, timeout=10
+            )
+        return cls(pool)
+
+    async def close(self) -> None:
+        """Close all connections, waiting for calls that run."""
+        await self._pool.close()
+
+    async def row(self, sql: str, *args: object) -> "asyncpg.Record | None":
+        """The first row of one statement."""
+        with translated_errors():
+            return await self._pool.fetchrow(sql, *args)
+
+    async def rows(self, sql: str, *args: object) -> "list[asyncpg.Record]":
+        """All rows of one statement."""
+        with translated_errors():
+            return await self._pool.fetch(sql, *args)
+
+    async def value(self, sql: str, *args: object) -> Any:  # Any: the column's own type
+        """The first column of the first row of one statement."""
+        with translated_errors():
+            return await self._pool.fetchval(sql, *args)
+
+    async def run(self, sql: str, *args: object) -> None:
+        """One statement whose result nobody needs."""
+        with translated_errors():
+            await self._pool.execute(sql, *args)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[asyncpg.Connection[Any]]":
+        """One transaction; statements go through the connection it yields."""
+        with translated_errors():
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield connection
+
+    async def listen(self, channel: str, notified: Callable[[], None]) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Call `notified` whenever the channel rings; a hint only, it may be lost. Returns what stops it."""
+        with translated_errors():
+            connection = await self._pool.acquire()
+            await connection.add_listener(channel, lambda *_: notified())
+
+        async def stop() -> None:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.remove_listener(channel, lambda *_: None)
+                await self._pool.release(connection)
+
+        return stop

@@ -1,0 +1,139 @@
+-- Roles, leadership, tenants, agents, snapshots: the state the operator owns.
+-- The ledger's tables follow in 0002; agent rows live here because settle moves them in its own transaction.
+
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    -- Roles belong to the whole server, so another database (or a second clone) may have made them already.
+    FOREACH wanted IN ARRAY ARRAY['moorage_app', 'moorage_read'] LOOP
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
+    END LOOP;
+END $$;
+
+CREATE SCHEMA moorage;
+GRANT USAGE ON SCHEMA moorage TO moorage_app, moorage_read;
+
+CREATE TABLE moorage.leader (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    epoch       bigint NOT NULL DEFAULT 0,
+    holder      text NOT NULL DEFAULT '',
+    expires_at  timestamptz NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO moorage.leader DEFAULT VALUES;
+
+-- Writers hold this lock shared until they commit, a takeover holds it alone: after a takeover has
+-- returned, no transaction of an older epoch can still commit. An advisory lock costs no WAL, unlike
+-- a share lock on the row.
+CREATE FUNCTION moorage.require_epoch(wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7400001, 1);
+    PERFORM 1 FROM moorage.leader WHERE epoch = wanted;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'leader epoch % is over', wanted USING ERRCODE = 'MO001';
+    END IF;
+END $$;
+
+CREATE TABLE moorage.root_key (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    check_value bytea NOT NULL  -- a known text sealed with the root key: tells a wrong key before it does harm
+);
+
+CREATE TABLE moorage.tenant (
+    uid             uuid PRIMARY KEY,
+    name            text NOT NULL,
+    core_namespace  text NOT NULL,
+    wallet_id       bigint NOT NULL,
+    wrapped_key     bytea NOT NULL,  -- the tenant's key, sealed with the root key
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    removed_at      timestamptz
+);
+CREATE UNIQUE INDEX tenant_core_namespace ON moorage.tenant (core_namespace) WHERE removed_at IS NULL;
+CREATE INDEX tenant_wallet ON moorage.tenant (wallet_id) WHERE removed_at IS NULL;
+
+CREATE TABLE moorage.snapshot (
+    id           uuid PRIMARY KEY,
+    agent_uid    uuid NOT NULL,
+    tenant_uid   uuid NOT NULL REFERENCES moorage.tenant,
+    attempt_id   uuid NOT NULL,          -- the attempt that wrote it
+    object_key   text NOT NULL UNIQUE,
+    wrapped_key  bytea NOT NULL,         -- the data key, sealed with the tenant's key
+    taken_at     timestamptz NOT NULL,
+    object_bytes bigint NOT NULL CHECK (object_bytes > 0),
+    plain_bytes  bigint NOT NULL CHECK (plain_bytes >= 0),
+    file_count   bigint NOT NULL CHECK (file_count >= 0),
+    sha256       bytea NOT NULL CHECK (length(sha256) = 32),  -- of the encrypted object
+    verified_at  timestamptz NOT NULL,
+    keep_until   timestamptz              -- set when its agent was deleted: the end of the grace period
+);
+CREATE INDEX snapshot_agent ON moorage.snapshot (agent_uid, taken_at DESC);
+
+CREATE TABLE moorage.attempt (
+    id             uuid PRIMARY KEY,
+    agent_uid      uuid NOT NULL,
+    tenant_uid     uuid NOT NULL REFERENCES moorage.tenant,
+    snapshot_id    uuid NOT NULL,
+    kind           text NOT NULL CHECK (kind IN ('Snapshot', 'Restore')),
+    state          text NOT NULL CHECK (state IN ('Created', 'Started', 'Uploaded', 'Committed', 'Verified', 'Failed')),
+    object_key     text NOT NULL,
+    upload_id      text,
+    wrapped_key    bytea NOT NULL,
+    volume_name    text NOT NULL,
+    mover_pod_uid  uuid,                  -- the one pod that may act for this attempt
+    report         jsonb,                 -- what the mover said: parts, counts, hash
+    failure        text,                  -- a code of ours, never foreign text
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    changed_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX attempt_agent ON moorage.attempt (agent_uid, created_at DESC);
+
+CREATE TABLE moorage.agent (
+    uid               uuid PRIMARY KEY,
+    tenant_uid        uuid NOT NULL REFERENCES moorage.tenant,
+    wallet_id         bigint NOT NULL,
+    namespace         text NOT NULL,
+    name              text NOT NULL,
+    size              text NOT NULL,
+    state             text NOT NULL DEFAULT 'Running' CHECK (state IN
+                      ('Running', 'Draining', 'Snapshotting', 'Verifying', 'Suspended', 'Archived', 'Restoring', 'Deleted')),
+    state_since       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    fence             bigint NOT NULL DEFAULT 1,
+    money_veto        boolean NOT NULL DEFAULT false,
+    user_paused       boolean NOT NULL DEFAULT false,
+    incarnation       integer NOT NULL DEFAULT 1 CHECK (incarnation > 0),
+    pod_uid           uuid,
+    stop_recorded     boolean NOT NULL DEFAULT false,
+    has_storage       boolean NOT NULL DEFAULT false,
+    volume_generation integer NOT NULL DEFAULT 1 CHECK (volume_generation > 0),
+    volume_uid        uuid,
+    failures          integer NOT NULL DEFAULT 0,
+    retry_at          timestamptz,
+    archive_at        timestamptz,
+    attempt_id        uuid REFERENCES moorage.attempt,
+    snapshot_id       uuid REFERENCES moorage.snapshot,
+    created_at        timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 80);
+CREATE INDEX agent_wallet ON moorage.agent (wallet_id) WHERE state <> 'Deleted';
+CREATE INDEX agent_tenant ON moorage.agent (tenant_uid) WHERE state <> 'Deleted';
+CREATE UNIQUE INDEX agent_name ON moorage.agent (namespace, name) WHERE state <> 'Deleted';
+
+-- Wake-ups for the operator: written in the transaction that changes what an agent or wallet may do.
+CREATE TABLE moorage.outbox (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind       text NOT NULL CHECK (kind IN ('Agent', 'Wallet', 'Namespace')),
+    namespace  text NOT NULL DEFAULT '',
+    name       text NOT NULL,
+    reason     text NOT NULL,
+    fence      bigint,
+    at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sent_at    timestamptz
+);
+CREATE INDEX outbox_unsent ON moorage.outbox (id) WHERE sent_at IS NULL;
+
+GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.agent, moorage.attempt, moorage.outbox, moorage.root_key TO moorage_app;
+GRANT SELECT, UPDATE ON moorage.leader TO moorage_app;
+GRANT SELECT, INSERT, UPDATE ON moorage.snapshot TO moorage_app;
+GRANT SELECT ON moorage.leader TO moorage_read;
