@@ -1,12 +1,21 @@
 """Names: API group, labels, finalizers, and the names of the objects we own, each derived in one place."""
 
-from typing import NewType
+from typing import NamedTuple, NewType
 
 AgentUid = NewType("AgentUid", str)
 TenantUid = NewType("TenantUid", str)
 WalletId = NewType("WalletId", int)
 PodUid = NewType("PodUid", str)
 SnapshotId = NewType("SnapshotId", str)
+
+
+class Key(NamedTuple):
+    """One object of ours in the work queue; `namespace` is empty for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
 
 GROUP = "moorage.dev"
 VERSION = "v1alpha1"

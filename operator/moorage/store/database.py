@@ -32,9 +32,14 @@ def translated_errors() -> Any:
     except asyncpg.PostgresError as error:
         if error.sqlstate == LOST_LEADERSHIP:
             raise LostLeadership("another process leads") from error
-        if isinstance(error, asyncpg.TransactionRollbackError | asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError):
+        if isinstance(
+            error, asyncpg.TransactionRollbackError | asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError
+        ):
             raise Transient("the database asked to try again") from error
-        if isinstance(error, asyncpg.OperatorInterventionError | asyncpg.InsufficientResourcesError | asyncpg.PostgresConnectionError):
+        if isinstance(
+            error,
+            asyncpg.OperatorInterventionError | asyncpg.InsufficientResourcesError | asyncpg.PostgresConnectionError,
+        ):
             raise Unavailable("the database does not answer") from error
         raise
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:

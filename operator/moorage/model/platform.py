@@ -1,0 +1,46 @@
+"""Platform: what the platform operator offers and allows, as plain values for the pure core."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeClass:
+    """CPU and memory of an agent (Kubernetes quantities, requests = limits) and its price."""
+
+    cpu: str
+    memory: str
+    rate_picos: int  # pico-credits per second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """One destination that mover pods may reach: the object store or the platform's API."""
+
+    cidr: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoverOffer:
+    """How mover Jobs are made."""
+
+    image: str
+    api_url: str
+    api_ca_pem: str
+    egress: tuple[Egress, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """Everything the builders of manifests need to know about this installation."""
+
+    sizes: Mapping[str, SizeClass]
+    runtimes: Mapping[str, str]  # runtime name -> image
+    allowed_images: tuple[str, ...]  # prefixes that end at a separator
+    mover: MoverOffer
+    storage_class: str | None = None
+    volume_annotations: Mapping[str, str] = field(default_factory=dict)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
