@@ -29,7 +29,7 @@ class AttemptKind(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """How far a mover attempt has come. A snapshot goes through all of them; a restore ends with Uploaded -> Verified."""
+    """How far a mover attempt has come; a restore goes from Uploaded to Verified at once."""
 
     CREATED = "Created"  # the intent is durable, nothing exists outside the database
     STARTED = "Started"  # the multipart upload is open (snapshot) and the mover may be started

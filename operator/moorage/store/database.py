@@ -73,7 +73,8 @@ class Database:
     async def rows(self, sql: str, *args: object) -> "list[asyncpg.Record]":
         """All rows of one statement."""
         with translated_errors():
-            return await self._pool.fetch(sql, *args)
+            found: list[asyncpg.Record] = await self._pool.fetch(sql, *args)
+            return found
 
     async def value(self, sql: str, *args: object) -> Any:  # Any: the column's own type
         """The first column of the first row of one statement."""

@@ -1,4 +1,4 @@
-"""Platform: what the platform operator offers and allows, as plain values for the pure core."""
+"""The platform's offer: what the platform operator offers and allows, as plain values for the pure core."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
