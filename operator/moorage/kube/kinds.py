@@ -1,0 +1,88 @@
+"""The kinds we touch, and the paths of their objects in the Kubernetes API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moorage.model import names
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of object; `str()` gives `apiVersion/Kind`."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.api_version}/{self.kind}"
+
+
+AGENT = Kind(names.API_VERSION, "Agent", "agents")
+DOMAIN = Kind(names.API_VERSION, "Domain", "domains")
+WALLET = Kind(names.API_VERSION, "Wallet", "wallets", namespaced=False)
+# The plural `namespaces` would be unreachable by name: the request path parser takes it for a namespace prefix.
+TENANT_NAMESPACE = Kind(names.API_VERSION, "Namespace", "tenantnamespaces", namespaced=False)
+
+CORE_NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+POD = Kind("v1", "Pod", "pods")
+PERSISTENT_VOLUME_CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+SERVICE = Kind("v1", "Service", "services")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+RESOURCE_QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+JOB = Kind("batch/v1", "Job", "jobs")
+NODE = Kind("v1", "Node", "nodes", namespaced=False)
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+
+ALL: tuple[Kind, ...] = (
+    AGENT,
+    DOMAIN,
+    WALLET,
+    TENANT_NAMESPACE,
+    CORE_NAMESPACE,
+    POD,
+    PERSISTENT_VOLUME_CLAIM,
+    SERVICE,
+    CONFIG_MAP,
+    SERVICE_ACCOUNT,
+    RESOURCE_QUOTA,
+    NETWORK_POLICY,
+    JOB,
+    NODE,
+    LEASE,
+)
+
+# Our own kinds by the word that stands in a work queue key.
+OURS: Mapping[str, Kind] = {kind.kind: kind for kind in (AGENT, DOMAIN, WALLET, TENANT_NAMESPACE)}
+
+_BY_TYPE = {(kind.api_version, kind.kind): kind for kind in ALL}
+
+
+def of(manifest: Mapping[str, Any]) -> Kind:
+    """The kind of a manifest; a kind outside the table is a bug of the caller (KeyError)."""
+    return _BY_TYPE[manifest["apiVersion"], manifest["kind"]]
+
+
+def collection_path(kind: Kind, namespace: str | None = None) -> str:
+    """The path that lists a kind: in one namespace, or everywhere."""
+    root = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
+    if namespace and kind.namespaced:
+        return f"{root}/namespaces/{namespace}/{kind.plural}"
+    return f"{root}/{kind.plural}"
+
+
+def object_path(kind: Kind, namespace: str, name: str) -> str:
+    """The path of one object; `namespace` is ignored for cluster-scoped kinds."""
+    if not name or "/" in name or "/" in namespace or (kind.namespaced and not namespace):
+        raise ValueError(f"no path for a {kind.kind} {name!r} in namespace {namespace!r}")
+    return f"{collection_path(kind, namespace)}/{name}"
+
+
+def path_of(manifest: Mapping[str, Any]) -> str:
+    """The path of the object a manifest describes."""
+    metadata = manifest["metadata"]
+    return object_path(of(manifest), metadata.get("namespace", ""), metadata["name"])

@@ -1,0 +1,248 @@
+"""The children of our objects as we read them: partial structs, for a full pod costs twenty times as much."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from moorage.model.names import ANNOTATION_SPEC_HASH, LABEL_MANAGED
+
+MANAGED = "true"  # value of the label every object we make carries
+
+
+class Owner(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One owner reference."""
+
+    uid: str
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = False
+
+
+class OwnLabels(msgspec.Struct, frozen=True, gc=False):
+    """The one label we read of pods and jobs."""
+
+    managed: str = msgspec.field(name=LABEL_MANAGED, default="")
+
+
+class OwnAnnotations(msgspec.Struct, frozen=True, gc=False):
+    """The one annotation we read of pods."""
+
+    spec_hash: str = msgspec.field(name=ANNOTATION_SPEC_HASH, default="")
+
+
+class Identity(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """What every object has: its name, its uid, its version, its owners."""
+
+    name: str
+    uid: str = ""
+    namespace: str = ""
+    resource_version: str = "0"
+    deletion_timestamp: str | None = None
+    owner_references: tuple[Owner, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """The resource version as a number: comparable within one kind (guaranteed since Kubernetes 1.35)."""
+        return int(self.resource_version)
+
+    @property
+    def deleting(self) -> bool:
+        """Whether somebody asked for the deletion."""
+        return self.deletion_timestamp is not None
+
+    @property
+    def controller(self) -> Owner | None:
+        """The owner that controls the object."""
+        for owner in self.owner_references:
+            if owner.controller:
+                return owner
+        return None
+
+
+class Metadata(Identity, frozen=True, rename="camel", gc=False):
+    """metadata of pods and jobs."""
+
+    labels: OwnLabels = OwnLabels()
+    annotations: OwnAnnotations = OwnAnnotations()
+
+    @property
+    def managed(self) -> bool:
+        """Whether our label is on it, without which no watch of ours sees it."""
+        return self.labels.managed == MANAGED
+
+
+class Running(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A container that runs."""
+
+    started_at: datetime | None = None
+
+
+class Terminated(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A container run that ended."""
+
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A container that does not run yet, or not again yet."""
+
+    reason: str = ""
+
+
+class ContainerState(msgspec.Struct, frozen=True, gc=False):
+    """One of three."""
+
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """status.containerStatuses[] of a pod."""
+
+    name: str
+    container_id: str = msgspec.field(name="containerID", default="")
+    image_id: str = msgspec.field(name="imageID", default="")
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class ObjectCondition(msgspec.Struct, frozen=True, gc=False):
+    """One condition of a pod, a job or a node."""
+
+    type: str
+    status: str
+    reason: str | None = None
+
+
+class PodSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """spec of a pod."""
+
+    node_name: str | None = None
+    restart_policy: str = "Always"
+
+
+class PodStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """status of a pod."""
+
+    phase: str = "Pending"
+    conditions: tuple[ObjectCondition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(msgspec.Struct, frozen=True, gc=False):
+    """A pod."""
+
+    metadata: Metadata
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class ConditionsStatus(msgspec.Struct, frozen=True, gc=False):
+    """A status of which only the conditions matter."""
+
+    conditions: tuple[ObjectCondition, ...] = ()
+
+    def is_true(self, kind: str) -> bool:
+        """Whether the condition is there and True."""
+        return any(item.type == kind and item.status == "True" for item in self.conditions)
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """A Job."""
+
+    metadata: Metadata
+    status: ConditionsStatus = ConditionsStatus()
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """A node."""
+
+    metadata: Identity
+    status: ConditionsStatus = ConditionsStatus()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the kubelet says so; the control plane turns it to Unknown when the kubelet is silent."""
+        return self.status.is_true("Ready")
+
+
+class LeaseSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """spec of a Lease."""
+
+    renew_time: datetime | None = None
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """A node's heartbeat."""
+
+    metadata: Identity
+    spec: LeaseSpec = LeaseSpec()
+
+
+class LiveMetadata(Identity, frozen=True, rename="camel"):
+    """metadata of objects that are compared with what we want; managedFields are never decoded."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+    @property
+    def managed(self) -> bool:
+        """Whether our label is on it, without which no watch of ours sees it."""
+        return self.labels.get(LABEL_MANAGED) == MANAGED
+
+
+class Live(msgspec.Struct, frozen=True, rename="camel"):
+    """A service, volume claim, policy, ... with everything a manifest of ours may set."""
+
+    metadata: LiveMetadata
+    spec: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    immutable: bool | None = None
+    automount_service_account_token: bool | None = None
+    status: dict[str, Any] | None = None
+
+    def content(self) -> tuple[object, ...]:
+        """What counts as a change; status is written by others all the time."""
+        return (
+            self.metadata.labels,
+            self.metadata.annotations,
+            self.metadata.owner_references,
+            self.metadata.deletion_timestamp,
+            self.spec,
+            self.data,
+            self.immutable,
+            self.automount_service_account_token,
+        )
+
+
+# The parts of a manifest that are compared with a live object; a test holds the builders to them.
+COMPARED = ("spec", "data", "immutable", "automountServiceAccountToken")
+
+
+def manifest_of(item: Live | Pod | Job) -> dict[str, Any]:
+    """The object as a manifest: of pods and jobs only their identity, for they are never compared."""
+    metadata: dict[str, Any] = {
+        "name": item.metadata.name,
+        "namespace": item.metadata.namespace,
+        "uid": item.metadata.uid,
+        "resourceVersion": item.metadata.resource_version,
+        "deletionTimestamp": item.metadata.deletion_timestamp,
+        "ownerReferences": [msgspec.to_builtins(owner) for owner in item.metadata.owner_references],
+    }
+    if not isinstance(item, Live):
+        return {"metadata": metadata}
+    metadata["labels"] = item.metadata.labels
+    metadata["annotations"] = item.metadata.annotations
+    return {
+        "metadata": metadata,
+        "spec": item.spec,
+        "data": item.data,
+        "immutable": item.immutable,
+        "automountServiceAccountToken": item.automount_service_account_token,
+        "status": item.status,
+    }
