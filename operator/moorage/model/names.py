@@ -47,6 +47,11 @@ def core_namespace(tenant_name: str) -> str:
     return f"{CORE_NAMESPACE_PREFIX}{tenant_name}"
 
 
+def tenant_of(namespace: str) -> str:
+    """The name of the tenant that owns a core namespace."""
+    return namespace.removeprefix(CORE_NAMESPACE_PREFIX)
+
+
 def agent_pod(agent_name: str, incarnation: int) -> str:
     """The pod of one incarnation; the counter never goes back, so a name is never used twice."""
     return f"{agent_name}-{incarnation}"

@@ -1,0 +1,191 @@
+"""Builds pool, clients and services per process; the only place that knows which class serves which port."""
+
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import uvloop
+
+from moorage import operation
+from moorage import settings as knobs
+from moorage.controllers.actuator import Actuator
+from moorage.controllers.agent import AgentController
+from moorage.controllers.domain import DomainController
+from moorage.controllers.leading import Epoch
+from moorage.controllers.namespace import NamespaceController
+from moorage.controllers.objects import Objects
+from moorage.controllers.wallet import WalletController
+from moorage.controllers.workqueue import KeyedQueue
+from moorage.kube import login
+from moorage.kube.apply import Applier
+from moorage.kube.client import Client
+from moorage.kube.observe import World
+from moorage.kube.tokens import KubernetesTokenReviewer
+from moorage.model.names import Key
+from moorage.observability import Metrics
+from moorage.operation import Operation, Reconcile
+from moorage.probes import Health, ProbeServer
+from moorage.providers.s3_objects import S3Objects
+from moorage.services.keyring import Keyring
+from moorage.services.snapshots import Snapshots
+from moorage.settings import Settings
+from moorage.store import migrate
+from moorage.store.agents import Agents
+from moorage.store.database import Database
+from moorage.store.leader import Leadership
+from moorage.store.ledger import Ledger
+from moorage.store.outbox import Outbox
+from moorage.store.root_key import check_root_key
+from moorage.store.tenants import Tenants
+
+log = logging.getLogger(__name__)
+
+loop_factory = uvloop.new_event_loop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What operator and API share."""
+
+    database: Database
+    client: Client
+    keyring: Keyring
+    snapshots: Snapshots
+    credentials: login.Credentials
+
+
+@contextlib.asynccontextmanager
+async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Foundation]:
+    """Open database, cluster and object store; what is wrong with a setting is said before anything starts."""
+    knobs.required(settings, "database_url", "root_key_file", "store_endpoint", "store_access_key")
+    keyring = Keyring(knobs.root_key(settings))
+    credentials = login.from_environment()
+    async with contextlib.AsyncExitStack() as stack:
+        database = await Database.connect(settings.database_url, size_max=settings.database_connections_max)
+        stack.push_async_callback(database.close)
+        await migrate.require_current(database)
+        await check_root_key(database, new_check=keyring.check_value, accepts=keyring.accepts)
+        store = await stack.enter_async_context(
+            S3Objects.connect(
+                endpoint=settings.store_endpoint,
+                region=settings.store_region,
+                bucket=settings.store_bucket,
+                access_key=settings.store_access_key,
+                secret_key=knobs.read_file(settings.store_secret_key_file, "store_secret_key_file"),
+            )
+        )
+        client = await stack.enter_async_context(Client.connect(credentials, observed=_count(metrics)))
+        snapshots = Snapshots(database=database, store=store, keyring=keyring)
+        yield Foundation(
+            database=database, client=client, keyring=keyring, snapshots=snapshots, credentials=credentials
+        )
+
+
+def _count(metrics: Metrics) -> Callable[[str, str, int, float], None]:
+    def observed(verb: str, resource: str, code: int, _seconds: float) -> None:
+        metrics.api_calls.labels(verb, resource, str(code)).inc()
+
+    return observed
+
+
+async def run_operator(settings: Settings) -> None:
+    """Stand by, lead, reconcile; returns after SIGTERM, raises when the process must be replaced."""
+    knobs.required(settings, "mover_image", "mover_api_url")
+    metrics, health = Metrics(), Health()
+    probes = ProbeServer(settings.operator_probe_listen, health, metrics.registry)
+    probes.start()
+    try:
+        health.waiting_for = "database, object store and API server"
+        async with _foundation(settings, metrics) as base:
+            await operation.run(_operation(settings, base, metrics, health))
+    finally:
+        probes.stop()
+
+
+def _operation(settings: Settings, base: Foundation, metrics: Metrics, health: Health) -> Operation:
+    """Wire the operator: bells on one side, reconciles on the other, the queue between."""
+    epoch, objects, platform = Epoch(), Objects(), knobs.platform(settings)
+    queue = KeyedQueue(
+        lambda key: reconcile(key),
+        lane_of=_lane,
+        workers=settings.reconcile_workers,
+        per_lane=settings.reconcile_per_tenant,
+    )
+
+    def ring(key: Key, urgent: bool) -> None:  # noqa: FBT001  # the bell's own signature
+        queue.add(key, urgent=urgent)
+
+    world = World(base.client, ring)
+    applier = Applier(base.client, world)
+    agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
+    grace = timedelta(days=settings.snapshot_grace_days)
+    actuator = Actuator(
+        client=base.client, applier=applier, agents=agents, ledger=ledger, snapshots=base.snapshots,
+        platform=platform, epoch=epoch, snapshot_grace=grace, ring=ring,
+    )  # fmt: skip
+    controllers: dict[str, Reconcile] = {
+        "Agent": AgentController(
+            objects=objects, world=world, applier=applier, agents=agents, actuator=actuator, platform=platform,
+            epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
+        ).reconcile,
+        "Namespace": NamespaceController(
+            objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,
+            keyring=base.keyring, platform=platform, epoch=epoch,
+        ).reconcile,
+        "Wallet": WalletController(
+            objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch
+        ).reconcile,
+        "Domain": DomainController(objects=objects, applier=applier).reconcile,
+    }  # fmt: skip
+    reconcile = operation.measured(controllers, metrics, random.Random())  # noqa: S311  # spreads load, hides nothing
+    return Operation(
+        settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
+        agents=agents, ledger=ledger, leadership=Leadership(base.database, knobs.instance(settings)),
+        outbox=Outbox(base.database), world=world, objects=objects, queue=queue, ring=ring, epoch=epoch,
+        metrics=metrics, health=health,
+    )  # fmt: skip
+
+
+def _lane(key: Key) -> str:
+    """Tenants take turns: an agent's lane is its namespace."""
+    return key.namespace or key.kind
+
+
+async def run_api(settings: Settings) -> None:
+    """Serve HTTP until SIGTERM."""
+    import uvicorn  # noqa: PLC0415  # the operator does not carry the web framework
+
+    from moorage.web.app import create_app  # noqa: PLC0415
+
+    knobs.required(settings, "api_tls_cert_file", "api_tls_key_file")
+    metrics = Metrics()
+    async with _foundation(settings, metrics) as base:
+        app = create_app(
+            mover_sessions=base.snapshots,
+            token_reviews=KubernetesTokenReviewer(base.client),
+            database=base.database,
+            registry=metrics.registry,
+        )
+        host, port = settings.api_listen
+        config = uvicorn.Config(
+            app, host=host, port=port, log_config=None, access_log=False, loop="none", server_header=False,
+            ssl_certfile=str(settings.api_tls_cert_file), ssl_keyfile=str(settings.api_tls_key_file),
+        )  # fmt: skip
+        await uvicorn.Server(config).serve()
+
+
+async def run_migrate(settings: Settings) -> None:
+    """Apply what is missing of the schema and say what was done."""
+    knobs.required(settings, "database_url")
+    applied = await migrate.migrate(settings.migration_url or settings.database_url)
+    log.info("schema is up to date", extra={"applied": applied})
+
+
+PROCESSES: dict[str, Callable[[Settings], Awaitable[None]]] = {
+    "operator": run_operator,
+    "api": run_api,
+    "migrate": run_migrate,
+}

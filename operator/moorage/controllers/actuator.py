@@ -1,0 +1,155 @@
+"""Runs the effects of a decision; every one is safe to repeat until it is seen to have happened."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from moorage.controllers.leading import Epoch
+from moorage.desired import agent as desired_agent
+from moorage.desired import mover as desired_mover
+from moorage.kube import kinds
+from moorage.kube.apply import Applier
+from moorage.kube.client import Client
+from moorage.lifecycle import effects as do
+from moorage.model import clock, names
+from moorage.model.agent import Agent
+from moorage.model.errors import MoorageError
+from moorage.model.names import Key
+from moorage.model.offer import Platform
+from moorage.model.record import AgentRecord, AttemptKind
+from moorage.services.snapshots import Snapshots
+from moorage.store.agents import Agents
+from moorage.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actuator:
+    """Everything an Agent's effects touch: the cluster, the ledger, the snapshots."""
+
+    client: Client
+    applier: Applier
+    agents: Agents
+    ledger: Ledger
+    snapshots: Snapshots
+    platform: Platform
+    epoch: Epoch
+    snapshot_grace: timedelta
+    ring: Callable[[Key, bool], None]
+    _verifying: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def act(self, effect: do.Effect, agent: Agent, record: AgentRecord) -> None:
+        """Run one effect. Raises Permanent when the cluster refuses a wish for good."""
+        match effect:
+            case do.ApplyChildren(with_pod):
+                await self._apply_children(agent, record, with_pod=with_pod)
+            case do.ApplyVolume():
+                await self.applier.apply(desired_agent.volume(agent, record.volume_generation, self.platform))
+            case do.RunMover(attempt_id, kind):
+                await self._run_mover(agent, record, attempt_id, kind)
+            case do.DeletePod(name, uid):
+                await self._delete("Pod", record.namespace, name, uid)
+            case do.DropMover(name, uid):
+                await self._delete("Job", record.namespace, name, uid)
+            case do.FreeVolume(name, uid):
+                await self._delete("PersistentVolumeClaim", record.namespace, name, uid)
+            case do.OpenRun() | do.CloseRun():
+                await self._meter(effect, agent, record)
+            case do.Finish():
+                await self._finish(agent, record)
+            case _:
+                await self._attempt(effect, agent, record)
+
+    async def _apply_children(self, agent: Agent, record: AgentRecord, *, with_pod: bool) -> None:
+        children = desired_agent.children(
+            agent,
+            volume_generation=record.volume_generation,
+            incarnation=record.incarnation,
+            platform=self.platform,
+            with_pod=with_pod,
+        )
+        for manifest in children:
+            await self.applier.apply(manifest)
+
+    async def _run_mover(self, agent: Agent, record: AgentRecord, attempt_id: str, kind: AttemptKind) -> None:
+        build = desired_mover.capture_job if kind is AttemptKind.SNAPSHOT else desired_mover.restore_job
+        volume = names.agent_volume(record.name, record.volume_generation)
+        await self.applier.apply(build(agent, attempt_id=attempt_id, volume_name=volume, platform=self.platform))
+
+    async def _delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        path = kinds.object_path(kind, namespace, name)
+        # Foreground: the Job stays visible until its pod is gone, so nothing else starts on its volume before.
+        await self.client.delete(path, uid=uid, propagation="Foreground" if kind == "Job" else None)
+
+    async def _meter(self, effect: do.OpenRun | do.CloseRun, agent: Agent, record: AgentRecord) -> None:
+        if isinstance(effect, do.CloseRun):
+            ended_s = None if effect.ended_at is None else clock.floor_seconds(effect.ended_at)
+            await self.ledger.close_run(
+                epoch=self.epoch.current, pod_uid=effect.pod_uid, ended_s=ended_s, reason="PodGone"
+            )
+            return
+        pod = effect.pod
+        assert pod.started_at is not None
+        assert pod.container_id is not None
+        assert pod.node is not None
+        await self.ledger.open_run(
+            epoch=self.epoch.current,
+            agent_uid=record.uid,
+            pod_uid=pod.uid,
+            container_id=pod.container_id,
+            node=pod.node,
+            size=agent.spec.size,
+            started_s=clock.ceil_seconds(pod.started_at),
+        )
+        self.ring(Key("Namespace", "", names.tenant_of(record.namespace)), False)
+
+    async def _attempt(self, effect: do.Effect, agent: Agent, record: AgentRecord) -> None:
+        epoch = self.epoch.current
+        match effect:
+            case do.BeginAttempt(kind):
+                volume = names.agent_volume(record.name, record.volume_generation)
+                await self.snapshots.begin(epoch=epoch, record=record, kind=kind, volume_name=volume)
+            case do.StartAttempt(attempt_id):
+                await self.snapshots.start(epoch=epoch, attempt_id=attempt_id)
+            case do.CommitAttempt(attempt_id):
+                await self.snapshots.commit(epoch=epoch, attempt_id=attempt_id)
+            case do.FailAttempt(attempt_id, code):
+                await self.snapshots.fail(epoch=epoch, attempt_id=attempt_id, code=code)
+            case do.VerifyAttempt(attempt_id):
+                self._verify_beside(attempt_id, Key("Agent", record.namespace, record.name))
+            case do.Archive():
+                await self._archive(record)
+            case _:
+                raise AssertionError(f"no actuator for {effect}")
+
+    async def _archive(self, record: AgentRecord) -> None:
+        if record.snapshot is None or not await self.snapshots.exists(record.snapshot.id):
+            # The last copy is on the volume: keep it and write a new snapshot.
+            log.error("verified snapshot is missing in the object store", extra={"agent": record.uid})
+            await self.agents.resnapshot(epoch=self.epoch.current, before=record)
+            return
+        await self.agents.archive(epoch=self.epoch.current, before=record)
+
+    def _verify_beside(self, attempt_id: str, key: Key) -> None:
+        """Reading gigabytes back outlasts a reconcile: it runs beside the queue and rings when it is done."""
+        if attempt_id in self._verifying:
+            return
+
+        async def verify() -> None:
+            try:
+                await self.snapshots.verify(epoch=self.epoch.current, attempt_id=attempt_id)
+            except MoorageError as error:
+                log.warning("verification did not finish", extra={"attempt": attempt_id, "why": str(error)})
+            finally:
+                del self._verifying[attempt_id]
+                self.ring(key, True)
+
+        self._verifying[attempt_id] = asyncio.create_task(verify(), name=f"verify-{attempt_id}")
+
+    async def _finish(self, agent: Agent, record: AgentRecord) -> None:
+        await self.agents.keep_snapshots(epoch=self.epoch.current, uid=record.uid, grace=self.snapshot_grace)
+        await self.applier.clear_finalizer("Agent", agent.metadata)
+        self.ring(Key("Namespace", "", names.tenant_of(record.namespace)), False)

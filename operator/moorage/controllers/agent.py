@@ -1,0 +1,116 @@
+"""Reconcile one Agent: observe, decide, act, report."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from moorage.controllers.actuator import Actuator
+from moorage.controllers.leading import Epoch
+from moorage.controllers.objects import Objects
+from moorage.desired import agent as desired_agent
+from moorage.kube.apply import Applier
+from moorage.kube.observe import World
+from moorage.lifecycle import agent as lifecycle
+from moorage.lifecycle import conditions
+from moorage.model.agent import Agent
+from moorage.model.conditions import Reason
+from moorage.model.errors import Permanent
+from moorage.model.names import FINALIZER, Key
+from moorage.model.observation import Observation
+from moorage.model.offer import Platform
+from moorage.model.record import AgentRecord, AgentState
+from moorage.store.agents import Agents
+
+# A normal start is Ready sooner than this; its interim status would be a write that nobody sees.
+PATIENCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentController:
+    """Brings one Agent one step nearer to what it should be, as often as somebody rings."""
+
+    objects: Objects
+    world: World
+    applier: Applier
+    agents: Agents
+    actuator: Actuator
+    platform: Platform
+    epoch: Epoch
+    warm_window: timedelta
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; returns the seconds after which to look again without news, None when settled."""
+        agent = self.objects.agent(key)
+        if agent is None:
+            return None
+        # Observed before the record is read: what a mover reported is then never older than its Job's end.
+        seen = self.world.agent(key.namespace, key.name, agent.metadata.uid)
+        record = await self._record(agent)
+        if record is None:
+            return await self._no_record(agent, seen)
+        problem = desired_agent.check(agent, self.platform)
+        decision = lifecycle.transition(record, self._desired(agent, problem), seen)
+        if decision.record != record and not await self.agents.save(
+            epoch=self.epoch.current, before=record, after=decision.record
+        ):
+            return 0.0
+        try:
+            for effect in decision.effects:
+                await self.actuator.act(effect, agent, decision.record)
+        except Permanent as refusal:
+            problem = refusal.reason
+        if decision.again and problem is None:
+            return 0.0
+        return _sooner(decision.wait_seconds, await self._report(agent, decision.record, seen, problem))
+
+    async def _record(self, agent: Agent) -> AgentRecord | None:
+        record = await self.agents.load(agent.metadata.uid)
+        if record is None and not agent.metadata.deleting:
+            made = await self.agents.ensure(
+                epoch=self.epoch.current,
+                uid=agent.metadata.uid,
+                namespace=agent.metadata.namespace,
+                name=agent.metadata.name,
+                size=agent.spec.size,
+            )
+            record = await self.agents.load(agent.metadata.uid) if made else None
+        if record is not None and FINALIZER not in agent.metadata.finalizers and not agent.metadata.deleting:
+            await self.applier.set_finalizer("Agent", agent.metadata)
+        return record
+
+    async def _no_record(self, agent: Agent, seen: Observation) -> float | None:
+        if agent.metadata.deleting:
+            await self.applier.clear_finalizer("Agent", agent.metadata)
+            return None
+        status = conditions.agent_status(agent, None, seen, problem=Reason.NOT_A_TENANT, rate_picos=None)
+        await self.applier.apply_status("Agent", agent.metadata, agent.status, status)
+        return 30.0
+
+    def _desired(self, agent: Agent, problem: Reason | None) -> lifecycle.Desired:
+        return lifecycle.Desired(
+            state=agent.spec.desired_state,
+            deleting=agent.metadata.deleting,
+            problem=problem,
+            pod_hash=None if problem else desired_agent.pod_hash(agent, self.platform),
+            storage=agent.spec.storage is not None,
+            warm_window=self.warm_window,
+        )
+
+    async def _report(
+        self, agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None
+    ) -> float | None:
+        if record.state is AgentState.DELETED:
+            return None
+        size = self.platform.sizes.get(agent.spec.size)
+        status = conditions.agent_status(
+            agent, record, seen, problem=problem, rate_picos=size.rate_picos if size else None
+        )
+        age_seconds = (record.now - record.state_since).total_seconds()
+        if conditions.is_starting(status) and age_seconds < PATIENCE_SECONDS:
+            return PATIENCE_SECONDS - age_seconds
+        await self.applier.apply_status("Agent", agent.metadata, agent.status, status)
+        return None
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    waits = [wait for wait in (one, other) if wait is not None]
+    return min(waits, default=None)

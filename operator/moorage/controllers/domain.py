@@ -1,0 +1,25 @@
+"""Reconcile one Domain: without a DNS provider it only says so."""
+
+from dataclasses import dataclass
+
+from moorage.controllers.objects import Objects
+from moorage.kube.apply import Applier
+from moorage.lifecycle import conditions
+from moorage.model.domain import Domain
+from moorage.model.names import Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainController:
+    """Admits Domains and tells their owners what is missing."""
+
+    objects: Objects
+    applier: Applier
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; always settled."""
+        domain: Domain | None = self.objects.get(key)
+        if domain is not None and not domain.metadata.deleting:
+            status = conditions.domain_status(domain)
+            await self.applier.apply_status("Domain", domain.metadata, domain.status, status)
+        return None

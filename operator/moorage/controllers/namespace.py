@@ -1,0 +1,98 @@
+"""Reconcile one Namespace of ours: the tenant's row, its core namespace and everything that isolates it."""
+
+from dataclasses import dataclass
+
+from moorage.controllers.leading import Epoch
+from moorage.controllers.objects import Objects
+from moorage.desired import namespace as desired_namespace
+from moorage.kube import kinds
+from moorage.kube.apply import Applier
+from moorage.kube.client import Client
+from moorage.kube.observe import World
+from moorage.lifecycle import conditions
+from moorage.model import names
+from moorage.model.conditions import Reason
+from moorage.model.errors import Permanent
+from moorage.model.names import FINALIZER, Key
+from moorage.model.namespace import TenantNamespace
+from moorage.model.offer import Platform
+from moorage.services.keyring import Keyring
+from moorage.store.ledger import Ledger
+from moorage.store.tenants import Tenant, Tenants
+
+WAIT_FOR_WALLET_SECONDS = 10.0
+WAIT_FOR_DELETION_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceController:
+    """Makes a tenant's core namespace exist as desired, and lets it go only when it is empty."""
+
+    objects: Objects
+    world: World
+    client: Client
+    applier: Applier
+    tenants: Tenants
+    ledger: Ledger
+    keyring: Keyring
+    platform: Platform
+    epoch: Epoch
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; returns the seconds after which to look again without news, None when settled."""
+        tenant: TenantNamespace | None = self.objects.get(key)
+        if tenant is None:
+            return None
+        if tenant.metadata.deleting:
+            return await self._let_go(tenant)
+        if FINALIZER not in tenant.metadata.finalizers:
+            await self.applier.set_finalizer("Namespace", tenant.metadata)
+        problem, wait = await self._ensure(tenant), None
+        if problem is None:
+            try:
+                for manifest in desired_namespace.children(tenant, self.platform):
+                    await self.applier.apply(manifest)
+            except Permanent as refusal:
+                taken = refusal.reason is Reason.NAME_TAKEN
+                problem = Reason.CORE_NAMESPACE_TAKEN if taken else refusal.reason
+        if problem is not None:
+            wait = WAIT_FOR_WALLET_SECONDS
+        await self._report(tenant, problem)
+        return wait
+
+    async def _ensure(self, tenant: TenantNamespace) -> Reason | None:
+        metadata = tenant.metadata
+        made = await self.tenants.ensure(
+            epoch=self.epoch.current,
+            uid=metadata.uid,
+            name=metadata.name,
+            core_namespace=names.core_namespace(metadata.name),
+            wallet_name=tenant.spec.wallet_ref.name,
+            new_key=self.keyring.new_tenant_key,
+        )
+        return None if made else Reason.WALLET_NOT_FOUND
+
+    async def _let_go(self, tenant: TenantNamespace) -> float | None:
+        row = await self.tenants.by_uid(tenant.metadata.uid)
+        if row is not None and row.agents_total > 0:
+            await self._report(tenant, Reason.AGENTS_REMAIN)
+            return WAIT_FOR_DELETION_SECONDS
+        core = names.core_namespace(tenant.metadata.name)
+        live = self.world.live({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": core}})
+        if live is not None and live["metadata"].get("labels", {}).get(names.LABEL_TENANT) == tenant.metadata.name:
+            await self.client.delete(kinds.object_path("CoreNamespace", "", core), uid=live["metadata"]["uid"])
+            return WAIT_FOR_DELETION_SECONDS
+        await self.tenants.remove(epoch=self.epoch.current, uid=tenant.metadata.uid)
+        await self.applier.clear_finalizer("Namespace", tenant.metadata)
+        return None
+
+    async def _report(self, tenant: TenantNamespace, problem: Reason | None) -> None:
+        row: Tenant | None = await self.tenants.by_uid(tenant.metadata.uid)
+        wallet = await self.ledger.wallet(tenant.spec.wallet_ref.name)
+        status = conditions.tenant_status(
+            tenant,
+            problem=problem,
+            standing=None if wallet is None else wallet.standing,
+            agents=(0, 0, 0) if row is None else (row.agents_total, row.agents_running, row.agents_suspended),
+        )
+        await self.applier.apply_status("Namespace", tenant.metadata, tenant.status, status)

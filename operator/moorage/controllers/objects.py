@@ -1,0 +1,55 @@
+"""The objects of our four kinds as the doorbell last reported them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from moorage.model import agent, domain, namespace, wallet
+from moorage.model.metadata import Metadata
+from moorage.model.names import Key
+
+PARSERS: dict[str, Callable[[Any], Any]] = {
+    "Agent": agent.from_manifest,
+    "Wallet": wallet.from_manifest,
+    "Namespace": namespace.from_manifest,
+    "Domain": domain.from_manifest,
+}
+
+
+class Objects:
+    """A cache by key; it says whether a change is news, so that echoes of our own status writes ring nothing."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, Any] = {}
+
+    def get(self, key: Key) -> Any | None:  # Any: the kind's type, see PARSERS
+        """The object, or None when it is not there."""
+        return self._by_key.get(key)
+
+    def agent(self, key: Key) -> agent.Agent | None:
+        """An Agent."""
+        found: agent.Agent | None = self._by_key.get(key)
+        return found
+
+    def keys(self, kind: str) -> list[Key]:
+        """All keys of a kind."""
+        return [key for key in self._by_key if key.kind == kind]
+
+    def put(self, manifest: dict[str, Any]) -> tuple[Key, bool]:
+        """Keep an object; True when something changed that a reconcile cares about."""
+        kind = manifest["kind"]
+        new = PARSERS[kind](manifest)
+        key = Key(kind, new.metadata.namespace, new.metadata.name)
+        old = self._by_key.get(key)
+        self._by_key[key] = new
+        return key, old is None or _matters(old.metadata) != _matters(new.metadata)
+
+    def drop(self, manifest: dict[str, Any]) -> Key:
+        """Forget an object that was deleted."""
+        metadata = manifest["metadata"]
+        key = Key(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
+        self._by_key.pop(key, None)
+        return key
+
+
+def _matters(metadata: Metadata) -> tuple[object, ...]:
+    return (metadata.uid, metadata.generation, metadata.deletion_timestamp, metadata.finalizers)

@@ -1,0 +1,132 @@
+"""Effects: what a transition asks the actuators to do; each is safe to repeat until it is seen to have happened."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from moorage.model.names import PodUid
+from moorage.model.observation import PodView
+from moorage.model.record import AttemptKind
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyChildren:
+    """Make the agent's children exist as desired; the pod of the current incarnation only `with_pod`."""
+
+    with_pod: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyVolume:
+    """Make only the claim of the current volume generation exist (the target of a restore)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Delete one pod, by UID."""
+
+    name: str
+    uid: PodUid
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """Start metering a pod whose container runs."""
+
+    pod: PodView
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRun:
+    """Stop metering a pod that is proven gone; without `ended_at` the last proof counts."""
+
+    pod_uid: PodUid
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BeginAttempt:
+    """Write the intent of a snapshot or restore: id, data key, object key."""
+
+    kind: AttemptKind
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Open the multipart upload of the attempt (a restore has nothing to open)."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunMover:
+    """Make the attempt's Job exist."""
+
+    attempt_id: str
+    kind: AttemptKind
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAttempt:
+    """Complete the multipart upload."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyAttempt:
+    """Read the object back, decrypt and count (a restore: compare the mover's count)."""
+
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailAttempt:
+    """Give an attempt up for a reason of the closed list."""
+
+    attempt_id: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropMover:
+    """Delete a mover Job that is no longer needed, by UID."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Check once more that the verified object exists; then give the volume up in the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeVolume:
+    """Delete a claim that the record no longer counts on, by UID."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Everything outside the cluster is settled: let the object go."""
+
+
+Effect = (
+    ApplyChildren
+    | ApplyVolume
+    | DeletePod
+    | OpenRun
+    | CloseRun
+    | BeginAttempt
+    | StartAttempt
+    | RunMover
+    | CommitAttempt
+    | VerifyAttempt
+    | FailAttempt
+    | DropMover
+    | Archive
+    | FreeVolume
+    | Finish
+)

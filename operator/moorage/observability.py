@@ -1,0 +1,65 @@
+"""Log format, metrics registry and build information, the same for every process."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+import moorage
+
+_BUILT_IN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line; facts are keys (`extra=`), never prose, and exceptions carry no foreign text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record; of an exception only the type and our own frames are kept."""
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in record.__dict__.items() if key not in _BUILT_IN}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def set_up_logging(level: str) -> None:
+    """Send everything to standard error as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("asyncio", "aiohttp.access", "botocore", "aiobotocore", "kopf", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+class Metrics:
+    """Every metric of the house, by name; `docs/metrics.md` lists them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        at = {"registry": self.registry}
+        Info("moorage_build", "Version of the running code.", **at).info({"version": moorage.__version__})
+        self.api_calls = Counter(
+            "moorage_kubernetes_requests_total", "Calls to the Kubernetes API.", ["verb", "resource", "code"], **at
+        )
+        self.reconciles = Counter("moorage_reconciles_total", "Reconciles by kind and result.", ["kind", "result"], **at)
+        self.reconcile_seconds = Histogram(
+            "moorage_reconcile_seconds", "Wall time of one reconcile.", ["kind"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60), **at
+        )  # fmt: skip
+        self.queue_depth = Gauge("moorage_queue_depth", "Keys that wait for a worker.", **at)
+        self.leader = Gauge("moorage_leader", "1 while this process leads.", **at)
+        self.settled = Counter("moorage_wallets_settled_total", "Wallets settled because they were due.", **at)
+        self.exhausted = Counter("moorage_wallets_exhausted_total", "Wallets that reached zero.", **at)
+        self.snapshots = Counter("moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at)
+        self.watch_age_seconds = Gauge(
+            "moorage_watch_last_activity_seconds", "Seconds since the watch of a kind was heard.", ["kind"], **at
+        )

@@ -1,0 +1,252 @@
+"""The operator's life: stand by, lead, reconcile, and stop in the order that loses nothing."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import kopf
+
+from moorage.controllers import handlers, startup
+from moorage.controllers.leading import Epoch
+from moorage.controllers.objects import Objects
+from moorage.controllers.workqueue import KeyedQueue
+from moorage.jobs import runner
+from moorage.jobs.deliver_wakeups import DeliverWakeups
+from moorage.jobs.keep_lease import KeepLease
+from moorage.jobs.prove_nodes import ProveNodes
+from moorage.jobs.settle_wallets import SettleWallets
+from moorage.jobs.sweep_orphans import SweepOrphans
+from moorage.kube import crds
+from moorage.kube.client import Client
+from moorage.kube.login import Credentials
+from moorage.kube.observe import World
+from moorage.model.errors import MoorageError, Unavailable
+from moorage.model.names import Key
+from moorage.model.offer import Platform
+from moorage.model.observation import Unknown
+from moorage.observability import Metrics
+from moorage.probes import Health
+from moorage.settings import Settings
+from moorage.store.agents import Agents
+from moorage.store.database import Database
+from moorage.store.leader import Leadership
+from moorage.store.ledger import Ledger
+from moorage.store.outbox import CHANNEL, Outbox
+
+log = logging.getLogger(__name__)
+
+Task = asyncio.Task[Any]
+Reconcile = Callable[[Key], Awaitable[float | None]]
+
+STANDBY_SECONDS = 1.0
+BEAT_SECONDS = 1.0
+DRAIN_SECONDS = 20.0
+# Every settled key is looked at again after a random time in this span, as a net below missed news.
+RESYNC_SECONDS = (600.0, 1200.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """Everything a leading operator runs on."""
+
+    settings: Settings
+    platform: Platform
+    client: Client
+    credentials: Credentials
+    database: Database
+    agents: Agents
+    ledger: Ledger
+    leadership: Leadership
+    outbox: Outbox
+    world: World
+    objects: Objects
+    queue: KeyedQueue
+    ring: Callable[[Key, bool], None]
+    epoch: Epoch
+    metrics: Metrics
+    health: Health
+
+
+def measured(controllers: Mapping[str, Reconcile], metrics: Metrics, rng: random.Random) -> Reconcile:
+    """One entry for the queue: the kind's reconcile, counted, logged, and looked at again after a while."""
+
+    async def reconcile(key: Key) -> float | None:
+        started = time.perf_counter()
+        result = "ok"
+        try:
+            wait_seconds = await controllers[key.kind](key)
+        except MoorageError as error:
+            result = "retry"
+            log.warning("reconcile will be retried", extra={"object": "/".join(key), "why": str(error)})
+            raise
+        except Exception:
+            result = "bug"
+            log.exception("reconcile failed", extra={"object": "/".join(key)})
+            raise
+        finally:
+            metrics.reconciles.labels(key.kind, result).inc()
+            metrics.reconcile_seconds.labels(key.kind).observe(time.perf_counter() - started)
+        return rng.uniform(*RESYNC_SECONDS) if wait_seconds is None else wait_seconds
+
+    return reconcile
+
+
+async def run(op: Operation) -> None:
+    """Run until SIGTERM; raises when the lead is lost or a part of the process ends by itself."""
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping)
+    op.health.waiting_for = "the custom resource definitions"
+    await crds.wait_established(op.client)
+    stop = asyncio.create_task(stopping.wait(), name="stop")
+    parts = [
+        asyncio.create_task(op.world.run(), name="reflectors"),
+        asyncio.create_task(_beat(op), name="beat"),
+    ]
+    try:
+        op.health.waiting_for = "the caches"
+        await _until(asyncio.create_task(op.world.listed(), name="caches"), stop, parts)
+        op.health.ready()
+        epoch = await _take_lead(op, stop)
+        if epoch is not None:
+            await _lead(op, epoch, stopping, stop, parts)
+    finally:
+        await _cancel([*parts, stop])
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+
+async def _beat(op: Operation) -> None:
+    while True:
+        op.health.beat()
+        op.metrics.queue_depth.set(op.queue.depth)
+        for kind, age_seconds in op.world.ages().items():
+            op.metrics.watch_age_seconds.labels(kind).set(age_seconds)
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _take_lead(op: Operation, stop: Task) -> int | None:
+    """Stand by with warm caches until the lease is free; None when told to stop before."""
+    while not stop.done():
+        with contextlib.suppress(Unavailable):
+            epoch = await op.leadership.take()
+            if epoch is not None:
+                return epoch
+        await asyncio.wait([stop], timeout=STANDBY_SECONDS)
+    return None
+
+
+async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, parts: list[Task]) -> None:
+    """Lead until told to stop; what must end the process is raised from here."""
+    op.epoch.lead(epoch)
+    op.metrics.leader.set(1)
+    log.info("leading", extra={"epoch": epoch})
+    # Tasks that exist before kopf starts are not taken for its own and cancelled with it.
+    jobs = await _start_jobs(op)
+    kopf_stop, kopf_ready = asyncio.Event(), asyncio.Event()
+    bells = asyncio.create_task(_ring_bells(op, kopf_stop, kopf_ready), name="doorbell")
+    try:
+        await _until(asyncio.create_task(kopf_ready.wait(), name="doorbell ready"), stop, [bells, *jobs, *parts])
+        # kopf has put its own handler for SIGTERM in place, which would stop it before our queue is drained.
+        _stop_on_signals(stopping)
+        await _until(stop, stop, [bells, *jobs, *parts])
+    finally:
+        await op.queue.drain(DRAIN_SECONDS)
+        kopf_stop.set()
+        await _cancel(jobs)
+        await asyncio.wait([bells], timeout=DRAIN_SECONDS)
+        op.epoch.stop()
+        op.metrics.leader.set(0)
+        with contextlib.suppress(MoorageError):
+            await op.leadership.release(epoch)
+        log.info("stopped leading", extra={"epoch": epoch})
+
+
+async def _ring_bells(op: Operation, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    registry = kopf.OperatorRegistry()
+    startup.register_login(registry, op.credentials)
+    handlers.register(registry, op.objects, op.ring)
+    await kopf.operator(
+        registry=registry,
+        settings=startup.settings(),
+        memories=None,
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
+        ready_flag=ready,
+    )
+
+
+async def _start_jobs(op: Operation) -> list[Task]:
+    """Bring the ledger's view of prices and pods up to date, then start everything the clock drives."""
+    for size, offer in op.platform.sizes.items():
+        await op.ledger.publish_rate(size=size, rate_picos=offer.rate_picos)
+    await op.ledger.set_policy(resume_minimum_seconds=op.settings.resume_minimum_seconds)
+    await _close_vanished(op)
+    rng = random.Random()  # noqa: S311  # spreads load, hides nothing
+    wakeups = DeliverWakeups(op.outbox, op.ring)
+    settle = SettleWallets(op.ledger, lambda: op.epoch.current, op.metrics)
+    sweep = SweepOrphans(
+        op.agents,
+        op.ledger,
+        exists=lambda uid, namespace, name: crds.agent_exists(op.client, uid, namespace, name),
+        has_pods=op.world.has_pods,
+        epoch=lambda: op.epoch.current,
+        grace=timedelta(days=op.settings.snapshot_grace_days),
+    )
+    await op.database.listen(CHANNEL, wakeups.notified)
+    work = {
+        "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
+        "prove_nodes": ProveNodes(op.ledger, op.world.node_proofs, lambda: op.epoch.current).prove,
+        "settle_due": settle.due,
+        "settle_books": settle.books,
+        "deliver_wakeups": wakeups.deliver,
+        "sweep_orphans": sweep.sweep,
+    }
+    jobs = [asyncio.create_task(runner.repeat(name, do, rng=rng), name=name) for name, do in work.items()]
+    lost: Task = asyncio.create_task(_wait_for(op.queue), name="queue")
+    return [*jobs, lost]
+
+
+async def _wait_for(queue: KeyedQueue) -> None:
+    """Ends with the error that no reconcile may survive."""
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    queue.fatal = lambda error: None if lost.done() else lost.set_exception(error)
+    await lost
+
+
+async def _close_vanished(op: Operation) -> None:
+    """End the runs of pods that vanished while nobody looked, before a new proof could cover them."""
+    for run in await op.ledger.open_runs():
+        seen = op.world.agent(run.namespace, run.name, run.agent_uid)
+        if not isinstance(seen.pods, Unknown) and all(pod.uid != run.pod_uid for pod in seen.pods):
+            await op.ledger.close_run(epoch=op.epoch.current, pod_uid=run.pod_uid, ended_s=None, reason="PodVanished")
+
+
+async def _until(wanted: Task, stop: Task, parts: list[Task]) -> None:
+    """Wait for `wanted` or `stop`; the end of any part is the end of the process."""
+    await asyncio.wait([wanted, stop, *parts], return_when=asyncio.FIRST_COMPLETED)
+    for part in (wanted, *parts):
+        if part.done() and not part.cancelled() and part.exception() is not None:
+            part.result()
+    for part in parts:
+        if part.done() and not stop.done():
+            raise Unavailable(f"{part.get_name()} has ended")
+    if not wanted.done():
+        await _cancel([wanted])
+
+
+async def _cancel(tasks: list[Task]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,195 @@
+"""Every knob of the platform: frozen, typed, documented, read once from the environment; an unknown one is an error.
+
+Each setting is an environment variable `MOORAGE_<NAME>`; its unit is in its name. `docs/settings.md` lists them all.
+"""
+
+import base64
+import binascii
+import json
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from moorage.model import money
+from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
+
+PREFIX = "MOORAGE_"
+ROOT_KEY_BYTES = 32
+
+
+class SettingsError(Exception):
+    """A setting is missing, unknown or not usable; the text says which, and what it should be."""
+
+
+def _json(text: str) -> Any:  # Any: the caller checks the shape
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError("must be JSON") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise ValueError("must be a JSON object")  # noqa: TRY004  # a wrong value, as the user sees it
+    return value
+
+
+def _list(text: str) -> list[Any]:
+    value = _json(text)
+    if not isinstance(value, list):
+        raise ValueError("must be a JSON list")  # noqa: TRY004  # a wrong value, as the user sees it
+    return value
+
+
+def _path(text: str) -> Path:
+    return Path(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError("must be a whole number that is not negative")
+    return int(text)
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("must be host:port")
+    return host, int(port)
+
+
+def _knob(read: Callable[[str], Any], default: Any, about: str) -> Any:
+    return field(default=default, metadata={"read": read, "about": about})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of all processes; a process asks for those it needs with `required`."""
+
+    database_url: str = _knob(str, "", "PostgreSQL URL; its login must be a member of the role moorage_app.")
+    migration_url: str = _knob(str, "", "PostgreSQL URL of the schema owner, for `migrate`; empty: the database URL.")
+    database_connections_max: int = _knob(_count, 12, "Connections one process may open.")
+    instance: str = _knob(str, "", "Name of this process in the leader row; empty: the host name (the pod's name).")
+    store_endpoint: str = _knob(str, "", "URL of the S3 API of the object store.")
+    store_region: str = _knob(str, "us-east-1", "Region the object store expects in signatures.")
+    store_bucket: str = _knob(str, "moorage-snapshots", "Bucket of the snapshots; made when it is absent.")
+    store_access_key: str = _knob(str, "", "Access key id for the object store.")
+    store_secret_key_file: Path | None = _knob(_path, None, "File with the secret access key of the object store.")
+    root_key_file: Path | None = _knob(_path, None, "File with the root key: 32 random bytes in base64.")
+    sizes: dict[str, Any] = _knob(
+        _object,
+        {"small": {"cpu": "250m", "memory": "256Mi", "pricePerHour": "0.0108"}},
+        "Size classes: name to cpu, memory (quantities) and pricePerHour (credits).",
+    )
+    runtimes: dict[str, Any] = _knob(_object, {}, "Runtimes tenants may name: name to {image}.")
+    allowed_images: list[Any] = _knob(_list, [], "Prefixes of images tenants may use; each ends with '/', ':' or '@'.")
+    mover_image: str = _knob(str, "", "Image of mover Jobs (the platform image).")
+    mover_api_url: str = _knob(str, "", "URL at which mover pods reach `moorage api`.")
+    mover_api_ca_file: Path | None = _knob(_path, None, "PEM file with the authority that signed the API's certificate.")
+    mover_egress: list[Any] = _knob(_list, [], "Destinations mover pods may reach: list of {cidr, port}.")
+    warm_window_seconds: int = _knob(_count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once.")
+    snapshot_grace_days: int = _knob(_count, 30, "How long the last snapshot of a deleted agent is kept.")
+    resume_minimum_seconds: int = _knob(_count, 600, "Run time a top-up must at least pay before agents resume.")
+    storage_class: str = _knob(str, "", "StorageClass of agent volumes; empty: the cluster's default.")
+    volume_annotations: dict[str, Any] = _knob(_object, {}, "Annotations of agent volume claims.")
+    agent_node_selector: dict[str, Any] = _knob(_object, {}, "Node labels that agent pods require.")
+    agent_tolerations: list[Any] = _knob(_list, [], "Tolerations of agent pods.")
+    api_listen: tuple[str, int] = _knob(_listen, ("0.0.0.0", 8443), "Address of the HTTP API.")  # noqa: S104  # a pod's own address
+    api_tls_cert_file: Path | None = _knob(_path, None, "Certificate of the HTTP API.")
+    api_tls_key_file: Path | None = _knob(_path, None, "Private key of the HTTP API.")
+    operator_probe_listen: tuple[str, int] = _knob(_listen, ("0.0.0.0", 8081), "Address of the operator's probes.")  # noqa: S104  # a pod's own address
+    log_level: str = _knob(str, "INFO", "DEBUG, INFO, WARNING or ERROR.")
+    reconcile_workers: int = _knob(_count, 32, "Reconciles that may run at once.")
+    reconcile_per_tenant: int = _knob(_count, 8, "Reconciles of one tenant that may run at once.")
+
+
+# Set by others for others, and left alone here: the mover's own environment and the development tools' switches.
+FOREIGN_PREFIXES = ("MOORAGE_MOVER_ATTEMPT", "MOORAGE_MOVER_API_CA", "MOORAGE_DEV_", "MOORAGE_TEST_")
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read all settings; raises SettingsError with one sentence for the first that cannot be used."""
+    knobs = {PREFIX + knob.name.upper(): knob for knob in fields(Settings)}
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in knobs:
+            if name.startswith(FOREIGN_PREFIXES):
+                continue
+            raise SettingsError(f"{name} is not a setting of Moorage; see docs/settings.md for all of them")
+        try:
+            values[knobs[name].name] = knobs[name].metadata["read"](text)
+        except ValueError as error:
+            raise SettingsError(f"{name} {error}") from error
+    return Settings(**values)
+
+
+def required(settings: Settings, *names: str) -> None:
+    """Refuse to start without these settings, naming all that are missing at once."""
+    missing = [PREFIX + name.upper() for name in names if getattr(settings, name) in ("", None)]
+    if missing:
+        raise SettingsError(f"{', '.join(missing)} must be set; see docs/settings.md")
+
+
+def instance(settings: Settings) -> str:
+    """The name of this process among the candidates for leadership."""
+    return settings.instance or socket.gethostname()
+
+
+def read_file(path: Path | None, setting: str) -> str:
+    """The text of a file a setting names."""
+    try:
+        return (path or Path()).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}{setting.upper()}: the file cannot be read") from error
+
+
+def root_key(settings: Settings) -> bytes:
+    """The root key from its file."""
+    try:
+        key = base64.b64decode(read_file(settings.root_key_file, "root_key_file"), validate=True)
+    except binascii.Error as error:
+        raise SettingsError("MOORAGE_ROOT_KEY_FILE must hold 32 random bytes in base64") from error
+    if len(key) != ROOT_KEY_BYTES:
+        raise SettingsError("MOORAGE_ROOT_KEY_FILE must hold 32 random bytes in base64")
+    return key
+
+
+def platform(settings: Settings) -> Platform:
+    """The platform's offer as the pure core wants it."""
+    try:
+        sizes = {name: _size(entry) for name, entry in settings.sizes.items()}
+        runtimes = {name: str(entry["image"]) for name, entry in settings.runtimes.items()}
+        egress = tuple(Egress(cidr=str(entry["cidr"]), port=int(entry["port"])) for entry in settings.mover_egress)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError(
+            f"MOORAGE_SIZES, MOORAGE_RUNTIMES or MOORAGE_MOVER_EGRESS lacks or misspells {error}"
+        ) from error
+    prefixes = tuple(str(prefix) for prefix in settings.allowed_images)
+    if any(not prefix.endswith(("/", ":", "@")) for prefix in prefixes):
+        raise SettingsError("MOORAGE_ALLOWED_IMAGES: each prefix must end with '/', ':' or '@'")
+    ca_pem = read_file(settings.mover_api_ca_file, "mover_api_ca_file") if settings.mover_api_ca_file else ""
+    return Platform(
+        sizes=sizes,
+        runtimes=runtimes,
+        allowed_images=prefixes,
+        mover=MoverOffer(
+            image=settings.mover_image, api_url=settings.mover_api_url, api_ca_pem=ca_pem, egress=egress
+        ),
+        storage_class=settings.storage_class or None,
+        volume_annotations=settings.volume_annotations,
+        node_selector=settings.agent_node_selector,
+        tolerations=tuple(settings.agent_tolerations),
+    )
+
+
+def _size(entry: Mapping[str, Any]) -> SizeClass:
+    return SizeClass(
+        cpu=str(entry["cpu"]),
+        memory=str(entry["memory"]),
+        rate_picos=money.price_per_hour_to_rate(str(entry["pricePerHour"])),
+    )
