@@ -50,7 +50,9 @@ class Metrics:
         self.api_calls = Counter(
             "moorage_kubernetes_requests_total", "Calls to the Kubernetes API.", ["verb", "resource", "code"], **at
         )
-        self.reconciles = Counter("moorage_reconciles_total", "Reconciles by kind and result.", ["kind", "result"], **at)
+        self.reconciles = Counter(
+            "moorage_reconciles_total", "Reconciles by kind and result.", ["kind", "result"], **at
+        )
         self.reconcile_seconds = Histogram(
             "moorage_reconcile_seconds", "Wall time of one reconcile.", ["kind"],
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60), **at
@@ -59,7 +61,9 @@ class Metrics:
         self.leader = Gauge("moorage_leader", "1 while this process leads.", **at)
         self.settled = Counter("moorage_wallets_settled_total", "Wallets settled because they were due.", **at)
         self.exhausted = Counter("moorage_wallets_exhausted_total", "Wallets that reached zero.", **at)
-        self.snapshots = Counter("moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at)
+        self.snapshots = Counter(
+            "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
+        )
         self.watch_age_seconds = Gauge(
             "moorage_watch_last_activity_seconds", "Seconds since the watch of a kind was heard.", ["kind"], **at
         )

@@ -88,7 +88,9 @@ class Settings:
     allowed_images: list[Any] = _knob(_list, [], "Prefixes of images tenants may use; each ends with '/', ':' or '@'.")
     mover_image: str = _knob(str, "", "Image of mover Jobs (the platform image).")
     mover_api_url: str = _knob(str, "", "URL at which mover pods reach `moorage api`.")
-    mover_api_ca_file: Path | None = _knob(_path, None, "PEM file with the authority that signed the API's certificate.")
+    mover_api_ca_file: Path | None = _knob(
+        _path, None, "PEM file with the authority that signed the API's certificate."
+    )
     mover_egress: list[Any] = _knob(_list, [], "Destinations mover pods may reach: list of {cidr, port}.")
     warm_window_seconds: int = _knob(_count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once.")
     snapshot_grace_days: int = _knob(_count, 30, "How long the last snapshot of a deleted agent is kept.")
@@ -177,9 +179,7 @@ def platform(settings: Settings) -> Platform:
         sizes=sizes,
         runtimes=runtimes,
         allowed_images=prefixes,
-        mover=MoverOffer(
-            image=settings.mover_image, api_url=settings.mover_api_url, api_ca_pem=ca_pem, egress=egress
-        ),
+        mover=MoverOffer(image=settings.mover_image, api_url=settings.mover_api_url, api_ca_pem=ca_pem, egress=egress),
         storage_class=settings.storage_class or None,
         volume_annotations=settings.volume_annotations,
         node_selector=settings.agent_node_selector,

@@ -27,7 +27,9 @@ def register(registry: kopf.OperatorRegistry, objects: Objects, ring: Callable[[
             key, news = objects.put(manifest)
         except msgspec.ValidationError as error:
             # Only an object stored under an older schema can get here; the CRD refuses the rest at the door.
-            log.warning("object does not fit its schema", extra={"object": manifest["metadata"]["name"], "why": str(error)})
+            log.warning(
+                "object does not fit its schema", extra={"object": manifest["metadata"]["name"], "why": str(error)}
+            )
             return
         if news:
             ring(key, "deletionTimestamp" in manifest["metadata"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import kopf
 
-from moorage.kube.login import Credentials
+from moorage.kube.login import Authorization, Credentials
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -81,12 +81,13 @@ def register_login(registry: kopf.OperatorRegistry, credentials: Credentials) ->
 
 def connection_info(credentials: Credentials) -> kopf.ConnectionInfo:
     """The credentials in kopf's words."""
+    header = Authorization(credentials).header() or ""
     return kopf.ConnectionInfo(
         server=credentials.server,
         ca_path=credentials.ca_file,
         certificate_path=credentials.client_cert_file,
         private_key_path=credentials.client_key_file,
-        token=credentials.read_token(),
+        token=header.removeprefix("Bearer ") or None,
         insecure=not credentials.verify,
         # A projected token is renewed long before its hour is over; kopf must read it again.
         expiration=datetime.now(UTC) + timedelta(minutes=10) if credentials.token_file else None,

@@ -46,6 +46,4 @@ class KubernetesTokenReviewer:
         if len(pod_name) != 1 or len(pod_uid) != 1:
             return None
         namespace, _, account = name.partition(":")
-        return Identity(
-            namespace=namespace, pod_name=pod_name[0], pod_uid=pod_uid[0], service_account=account
-        )
+        return Identity(namespace=namespace, pod_name=pod_name[0], pod_uid=pod_uid[0], service_account=account)

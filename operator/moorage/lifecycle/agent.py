@@ -196,6 +196,8 @@ _FRESH: dict[str, object] = {"attempt": None, "failures": 0, "retry_at": None}
 
 def _snapshotting(record: AgentRecord, desired: Desired, world: World) -> Decision:
     attempt = record.attempt
+    if world.pods:  # nothing may write while the mover reads
+        return Decision(record=_enter(record, AgentState.DRAINING), again=True)
     if wants_run(record, desired):
         return _call_off(record, world, AgentState.RUNNING)
     if attempt is None or attempt.kind is not AttemptKind.SNAPSHOT or attempt.state is AttemptState.FAILED:

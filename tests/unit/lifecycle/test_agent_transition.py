@@ -1,0 +1,337 @@
+"""The transition over the full product of states, wishes and observations: what may never happen, never does."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from moorage.lifecycle import effects as do
+from moorage.lifecycle.agent import Decision, Desired, retry_seconds, transition
+from moorage.model.agent import DesiredState
+from moorage.model.conditions import Reason
+from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
+from moorage.model.observation import (
+    UNKNOWN,
+    JobOutcome,
+    JobView,
+    Observation,
+    PodPhase,
+    PodView,
+    VolumeView,
+)
+from moorage.model.record import (
+    AgentRecord,
+    AgentState,
+    Attempt,
+    AttemptKind,
+    AttemptState,
+    SnapshotFacts,
+    WalletFacts,
+)
+from moorage.model.wallet import Standing
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+HASH = "abc123"
+
+EDGES = {
+    AgentState.RUNNING: {AgentState.DRAINING},
+    AgentState.DRAINING: {AgentState.RUNNING, AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
+    AgentState.SNAPSHOTTING: {AgentState.DRAINING, AgentState.VERIFYING, AgentState.RUNNING},
+    AgentState.VERIFYING: {AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
+    AgentState.SUSPENDED: {AgentState.RUNNING, AgentState.DRAINING, AgentState.ARCHIVED, AgentState.DELETED},
+    AgentState.ARCHIVED: {AgentState.RESTORING, AgentState.DELETED},
+    AgentState.RESTORING: {AgentState.RUNNING, AgentState.SUSPENDED, AgentState.ARCHIVED},
+    AgentState.DELETED: set(),
+}
+
+
+def pod(incarnation: int = 1, **changes: object) -> PodView:
+    made = PodView(
+        name=f"helper-{incarnation}",
+        uid=PodUid(f"pod-{incarnation}"),
+        phase=PodPhase.RUNNING,
+        ready=True,
+        deleting=False,
+        node="node",
+        node_ready=True,
+        spec_hash=HASH,
+        container_id="containerd://1",
+        started_at=NOW - timedelta(minutes=5),
+        ended_at=None,
+        waiting_reason=None,
+        unschedulable=False,
+        restarts=0,
+        image_id=None,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+def volume(generation: int = 1, **changes: object) -> VolumeView:
+    made = VolumeView(name=f"data-helper-{generation}", uid=f"volume-{generation}", bound=True, deleting=False)
+    return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+def job(outcome: JobOutcome = JobOutcome.ACTIVE, **changes: object) -> JobView:
+    made = JobView(name="mover-attempt", uid="job", attempt_id="attempt", outcome=outcome, deleting=False)
+    return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+def seen(
+    pods: tuple[PodView, ...] = (), volumes: tuple[VolumeView, ...] = (), jobs: tuple[JobView, ...] = ()
+) -> Observation:
+    return Observation(pods=pods, volumes=volumes, jobs=jobs, ended=())
+
+
+def attempt(state: AttemptState, kind: AttemptKind = AttemptKind.SNAPSHOT) -> Attempt:
+    return Attempt(id="attempt", snapshot_id=SnapshotId("snapshot"), kind=kind, state=state, created_at=NOW)
+
+
+def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRecord:
+    standing = changes.pop("standing", Standing.FUNDED)
+    made = AgentRecord(
+        uid=AgentUid("agent"),
+        tenant_uid=TenantUid("tenant"),
+        namespace="mn-acme",
+        name="helper",
+        state=state,
+        state_since=NOW - timedelta(minutes=1),
+        fence=7,
+        money_veto=standing is Standing.EXHAUSTED,
+        user_paused=False,
+        incarnation=1,
+        pod_uid=None,
+        stop_recorded=False,
+        has_storage=False,
+        volume_generation=1,
+        volume_uid=None,
+        failures=0,
+        retry_at=None,
+        archive_at=None,
+        attempt=None,
+        snapshot=None,
+        wallet=WalletFacts(
+            id=WalletId(1),
+            name="acme",
+            standing=standing,
+            zero_at=None,
+            missing_micros=0,  # type: ignore[arg-type]
+        ),
+        now=NOW,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+def desired(**changes: object) -> Desired:
+    made = Desired(
+        state=None, deleting=False, problem=None, pod_hash=HASH, storage=True, warm_window=timedelta(hours=24)
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+FACTS = SnapshotFacts(id=SnapshotId("snapshot"), taken_at=NOW, bytes=10, files=1)
+
+
+def records() -> Iterator[AgentRecord]:
+    attempts = [None]
+    attempts += [attempt(state, kind) for state in AttemptState for kind in AttemptKind]  # type: ignore[misc]
+    for state, held, stop, data, now, standing in itertools.product(
+        AgentState,
+        attempts,
+        (False, True),
+        (None, "volume-1", "lost"),
+        (None, "pod-1"),
+        (Standing.FUNDED, Standing.EXHAUSTED),
+    ):
+        yield record(
+            state,
+            attempt=held,
+            stop_recorded=stop,
+            has_storage=data is not None,
+            volume_uid=data,
+            pod_uid=now,
+            snapshot=FACTS,
+            archive_at=NOW if state is AgentState.SUSPENDED else None,
+            standing=standing,
+        )
+
+
+PODS = (
+    (),
+    (pod(),),
+    (pod(deleting=True),),
+    (pod(phase=PodPhase.FAILED),),
+    (pod(spec_hash="old"),),
+    (pod(incarnation=2),),
+    (pod(), pod(incarnation=2)),
+    (pod(phase=PodPhase.PENDING, started_at=None, container_id=None, node=None),),
+)
+VOLUMES = ((), (volume(),), (volume(deleting=True),), (volume(), volume(2)))
+JOBS = ((), (job(),), (job(JobOutcome.FAILED),), (job(JobOutcome.SUCCEEDED, deleting=True),))
+WISHES = (
+    desired(),
+    desired(state=DesiredState.SUSPENDED),
+    desired(deleting=True),
+    desired(problem=Reason.SIZE_UNKNOWN, pod_hash=None),
+)
+
+
+def product() -> Iterator[tuple[AgentRecord, Desired, Observation]]:
+    worlds = [seen(*parts) for parts in itertools.product(PODS, VOLUMES, JOBS)]
+    for before in records():
+        for wish in WISHES:
+            for world in worlds:
+                yield before, wish, world
+
+
+@pytest.fixture(scope="module")
+def decisions() -> list[tuple[AgentRecord, Desired, Observation, Decision]]:
+    return [(before, wish, world, transition(before, wish, world)) for before, wish, world in product()]
+
+
+def test_states_move_only_along_declared_edges(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    moved = {(before.state, after.record.state) for before, _, _, after in decisions}
+    assert {(one, two) for one, two in moved if one is not two} == {(one, two) for one in EDGES for two in EDGES[one]}
+
+
+def test_no_pod_starts_while_anybody_objects(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    for before, wish, _, after in decisions:
+        if do.ApplyChildren(with_pod=True) in after.effects:
+            assert before.wallet.standing is not Standing.EXHAUSTED
+            assert wish.state is not DesiredState.SUSPENDED
+            assert not wish.deleting
+            assert wish.problem is None
+
+
+def test_never_two_pods_at_once(decisions: list[tuple[AgentRecord, Desired, Observation, Decision]]) -> None:
+    for _, _, world, after in decisions:
+        if do.ApplyChildren(with_pod=True) in after.effects:
+            assert all(one.name == f"helper-{after.record.incarnation}" for one in world.pods)  # type: ignore[union-attr]
+
+
+def test_no_start_with_an_empty_disk_when_the_volume_is_lost(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    for before, _, world, after in decisions:
+        if before.volume_uid == "lost" and not world.pods:
+            assert do.ApplyChildren(with_pod=True) not in after.effects
+
+
+def test_a_mover_reads_only_when_no_pod_is_left(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    for _, _, world, after in decisions:
+        if any(isinstance(effect, do.RunMover) and effect.kind is AttemptKind.SNAPSHOT for effect in after.effects):
+            assert world.pods == ()
+
+
+def test_the_current_volume_is_never_freed(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    for before, _, _, after in decisions:
+        for effect in after.effects:
+            if isinstance(effect, do.FreeVolume):
+                assert effect.name != f"data-helper-{after.record.volume_generation}"
+                assert before.state in (AgentState.ARCHIVED, AgentState.RESTORING)
+
+
+def test_a_volume_is_given_up_only_when_suspended_with_its_time_over(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    for before, wish, _, after in decisions:
+        if do.Archive() in after.effects:
+            assert before.state is AgentState.SUSPENDED
+            assert wish.deleting or (before.archive_at is not None and before.archive_at <= before.now)
+
+
+def test_the_object_goes_only_when_the_record_is_deleted_and_no_run_is_open(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    assert any(do.Finish() in after.effects for _, _, _, after in decisions)
+    for before, wish, _, after in decisions:
+        if do.Finish() in after.effects:
+            assert before.state is AgentState.DELETED
+            assert wish.deleting
+
+
+def test_a_pod_is_deleted_on_the_way_down_only_after_the_decision_is_durable(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    for before, _, _, after in decisions:
+        if before.state is AgentState.DRAINING and any(isinstance(effect, do.DeletePod) for effect in after.effects):
+            assert after.record.stop_recorded
+
+
+def test_nothing_is_decided_when_the_world_could_not_be_read() -> None:
+    for before in records():
+        for field in ("pods", "volumes", "jobs"):
+            after = transition(before, desired(), replace(seen(), **{field: UNKNOWN}))
+            assert after.effects == ()
+            assert after.record == before
+
+
+def test_a_settled_agent_keeps_its_record_and_asks_only_for_what_exists() -> None:
+    before = record(pod_uid="pod-1", has_storage=True, volume_uid="volume-1")
+    after = transition(before, desired(), seen((pod(),), (volume(),)))
+    assert after.record == before
+    assert after.effects == (do.ApplyChildren(with_pod=True),)
+
+
+def test_a_top_up_before_the_stop_is_recorded_lets_the_agent_run_on() -> None:
+    after = transition(record(AgentState.DRAINING), desired(), seen((pod(),)))
+    assert after.record.state is AgentState.RUNNING
+
+
+def test_a_top_up_after_the_stop_is_recorded_lets_it_come_back() -> None:
+    after = transition(record(AgentState.DRAINING, stop_recorded=True), desired(), seen((pod(),)))
+    assert after.record.state is AgentState.DRAINING
+    assert any(isinstance(effect, do.DeletePod) for effect in after.effects)
+
+
+def test_a_vanished_pod_ends_its_run_and_its_name_is_not_used_again() -> None:
+    before = record(pod_uid="pod-1")
+    end = NOW - timedelta(seconds=3)
+    after = transition(before, desired(), replace(seen(), ended=((PodUid("pod-1"), end),)))
+    assert after.effects == (do.CloseRun(PodUid("pod-1"), end),)
+    assert after.record.incarnation == 2
+
+
+def test_a_failed_snapshot_keeps_the_agent_down_and_waits_longer_each_time() -> None:
+    before = record(
+        AgentState.SNAPSHOTTING, has_storage=True, volume_uid="volume-1", attempt=attempt(AttemptState.FAILED),
+        failures=2, standing=Standing.EXHAUSTED,
+    )  # fmt: skip
+    after = transition(before, desired(), seen(volumes=(volume(),)))
+    assert after.record.state is AgentState.SNAPSHOTTING
+    assert after.record.failures == 3
+    assert after.record.retry_at == NOW + timedelta(seconds=retry_seconds(3))
+
+
+def test_money_and_user_vetoes_do_not_clear_each_other() -> None:
+    paused = record(
+        AgentState.SUSPENDED,
+        user_paused=True,
+        archive_at=NOW + timedelta(hours=1),
+        volume_uid="volume-1",
+        has_storage=True,
+    )
+    world = seen(volumes=(volume(),))
+    assert transition(paused, desired(), world).record.state is AgentState.SUSPENDED
+    broke = replace(
+        paused, user_paused=False, money_veto=True, wallet=replace(paused.wallet, standing=Standing.EXHAUSTED)
+    )
+    assert transition(broke, desired(state=DesiredState.RUNNING), world).record.state is AgentState.SUSPENDED
+
+
+def test_a_failed_restore_goes_into_a_new_volume_and_the_old_one_is_freed() -> None:
+    before = record(AgentState.RESTORING, attempt=attempt(AttemptState.FAILED, AttemptKind.RESTORE), snapshot=FACTS)
+    waiting = transition(before, desired(), seen(volumes=(volume(),)))
+    assert waiting.record.volume_generation == 2
+    later = replace(waiting.record, now=NOW + timedelta(hours=1))
+    again = transition(later, desired(), seen(volumes=(volume(),)))
+    assert again.effects == (do.FreeVolume("data-helper-1", "volume-1"), do.BeginAttempt(AttemptKind.RESTORE))
