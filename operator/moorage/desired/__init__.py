@@ -1,0 +1,1 @@
+"""What should exist in the cluster: typed input in, plain manifests out, and nothing else."""

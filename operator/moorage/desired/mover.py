@@ -1,0 +1,86 @@
+"""The mover's Jobs: one attempt to write a snapshot of a volume, or to restore one."""
+
+from moorage.desired import metadata, pod
+from moorage.desired.metadata import Manifest
+from moorage.model import names
+from moorage.model.agent import Agent
+from moorage.model.offer import Platform
+
+CONTAINER = "mover"
+DATA_PATH = "/data"
+TOKEN_FOLDER = "/var/run/moorage"  # noqa: S105 (a folder, not a password)
+TOKEN_SECONDS = 600
+DEADLINE_SECONDS = 3600
+KEPT_SECONDS = 600
+CPU_REQUEST, CPU_LIMIT = "100m", "1"
+MEMORY_REQUEST, MEMORY_LIMIT = "64Mi", "256Mi"
+
+
+def capture_job(agent: Agent, *, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+    """The Job that reads the volume, and cannot write it, into a new snapshot."""
+    return _job(agent, "capture", attempt_id, volume_name, platform)
+
+
+def restore_job(agent: Agent, *, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+    """The Job that fills a new, empty volume from a snapshot."""
+    return _job(agent, "restore", attempt_id, volume_name, platform)
+
+
+def _job(agent: Agent, verb: str, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+    labels = metadata.agent_labels(agent, names.COMPONENT_MOVER) | {names.LABEL_ATTEMPT: attempt_id}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.mover_job(attempt_id),
+            "namespace": agent.metadata.namespace,
+            "labels": labels,
+            "ownerReferences": metadata.owned_by(agent),
+        },
+        "spec": {
+            # One Job is one attempt: a retry has its own attempt, data key and object.
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": DEADLINE_SECONDS,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": {"metadata": {"labels": labels}, "spec": _pod_spec(verb, attempt_id, volume_name, platform)},
+        },
+    }
+
+
+def _pod_spec(verb: str, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+    read_only = verb == "capture"
+    claim: Manifest = {"claimName": volume_name}
+    data_mount: Manifest = {"name": "data", "mountPath": DATA_PATH}
+    if read_only:
+        claim["readOnly"] = True
+        data_mount["readOnly"] = True
+    container: Manifest = {
+        "name": CONTAINER,
+        "image": platform.mover.image,
+        "command": ["python", "-m", "moorage", "mover", verb],
+        # Nothing secret: the data key and the addresses of the object come over TLS against the pod's own token.
+        "env": [
+            {"name": "MOORAGE_MOVER_API_URL", "value": platform.mover.api_url},
+            {"name": "MOORAGE_MOVER_API_CA", "value": platform.mover.api_ca_pem},
+            {"name": "MOORAGE_MOVER_ATTEMPT", "value": attempt_id},
+        ],
+        "resources": {
+            "requests": {"cpu": CPU_REQUEST, "memory": MEMORY_REQUEST},
+            "limits": {"cpu": CPU_LIMIT, "memory": MEMORY_LIMIT},
+        },
+        "volumeMounts": [data_mount, {"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True}],
+    }
+    token = {"audience": names.MOVER_AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": "token"}
+    volumes: list[Manifest] = [
+        {"name": "data", "persistentVolumeClaim": claim},
+        {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+    ]
+    return pod.spec(
+        container,
+        volumes,
+        platform,
+        restart_policy="Never",
+        serviceAccountName=names.MOVER_SERVICE_ACCOUNT,
+        # On the pod as well as on the Job: a pod with a deadline counts against the movers' quota, not the agents'.
+        activeDeadlineSeconds=DEADLINE_SECONDS,
+    )

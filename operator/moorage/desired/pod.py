@@ -1,0 +1,55 @@
+"""The hardened baseline that every pod of the platform goes through."""
+
+from typing import Any
+
+from moorage.desired.metadata import Manifest
+from moorage.model.offer import Platform
+
+USER_ID = 10001
+STOP_GRACE_SECONDS = 10
+TMP_SIZE_LIMIT = "256Mi"
+
+# A silent node must never cost an agent its pod: what runs there keeps running and is adopted when the node is back.
+# Without these two, the API server adds the same tolerations with a limit of 300 s.
+NODE_SILENCE_TOLERATIONS: tuple[Manifest, ...] = tuple(
+    {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute"}
+    for taint in ("not-ready", "unreachable")
+)
+
+
+def spec(
+    container: Manifest, volumes: list[Manifest], platform: Platform, *, restart_policy: str, **extra: Any
+) -> Manifest:
+    """A pod spec with one container under the complete `restricted` profile; `extra` adds fields, the baseline wins."""
+    hardened: Manifest = {
+        "restartPolicy": restart_policy,
+        "terminationGracePeriodSeconds": STOP_GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": [*NODE_SILENCE_TOLERATIONS, *platform.tolerations],
+        "containers": [_container(container)],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE_LIMIT}}, *volumes],
+    }
+    if platform.node_selector:
+        hardened["nodeSelector"] = dict(platform.node_selector)
+    return extra | hardened
+
+
+def _container(container: Manifest) -> Manifest:
+    return {
+        **container,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *container.get("volumeMounts", [])],  # noqa: S108 (in the pod)
+    }
