@@ -1,0 +1,1 @@
+"""The test bed: a real one-node Kubernetes cluster on a bare machine."""

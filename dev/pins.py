@@ -1,0 +1,80 @@
+"""What is built for the cluster: components, their Go packages, flags, and the fingerprint of all pins."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+KUBERNETES = "v1.36.3"
+# Without the version the Kubernetes components report v0.0.0, and clients refuse to talk to them.
+FLAGS = ("-trimpath", "-ldflags", f"-s -w -X k8s.io/component-base/version.gitVersion={KUBERNETES}")
+
+
+@dataclass(frozen=True)
+class Component:
+    """Programs built by one call of Go."""
+
+    name: str
+    module: str
+    """Folder of the go.mod below the toolchain; `.` is the big shared one."""
+    packages: tuple[str, ...]
+    folder: str = ""
+    """Below the folder of programs."""
+    on_demand: bool = False
+    """Built when somebody asks for it, not by `up`."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The files this component consists of, relative to the folder of programs."""
+        names = (_program(package) for package in self.packages)
+        return tuple(f"{self.folder}/{name}" if self.folder else name for name in names)
+
+
+def _kubernetes(name: str) -> Component:
+    return Component(name, ".", (f"k8s.io/kubernetes/cmd/{name}",))
+
+
+_CNI = "github.com/containernetworking/plugins/plugins"
+_CONTAINERD = "github.com/containerd/containerd/v2/cmd"
+
+# The API server comes first: it compiles most of what the others share. local-path-provisioner has a call of its own,
+# since beside the others Go reports a "case-insensitive import collision" of logrus.
+COMPONENTS = (
+    Component("pause", ".", ("./pause",)),
+    _kubernetes("kube-apiserver"),
+    _kubernetes("kube-controller-manager"),
+    _kubernetes("kube-scheduler"),
+    _kubernetes("kubelet"),
+    _kubernetes("kube-proxy"),
+    _kubernetes("kubectl"),
+    Component("etcd", ".", ("go.etcd.io/etcd/server/v3",)),
+    Component("coredns", ".", ("./coredns",)),
+    Component("versitygw", ".", ("github.com/versity/versitygw/cmd/versitygw",)),
+    Component("local-path-provisioner", ".", ("github.com/rancher/local-path-provisioner",)),
+    Component(
+        "CNI plugins",
+        ".",
+        (f"{_CNI}/main/bridge", f"{_CNI}/ipam/host-local", f"{_CNI}/main/loopback", f"{_CNI}/meta/portmap"),
+        folder="cni",
+    ),
+    Component(
+        "containerd",
+        "containerd",
+        (f"{_CONTAINERD}/containerd", f"{_CONTAINERD}/containerd-shim-runc-v2", f"{_CONTAINERD}/ctr"),
+    ),
+    Component("kwok", "kwok", ("sigs.k8s.io/kwok/cmd/kwok",), on_demand=True),
+    Component("helm", ".", ("helm.sh/helm/v4/cmd/helm",), on_demand=True),
+)
+
+
+def fingerprint(toolchain: Path) -> str:
+    """A short hash over every pin and flag; programs are cached under it."""
+    digest = hashlib.sha256("\0".join(FLAGS).encode())
+    for file in sorted(path for path in toolchain.rglob("*") if path.suffix in {".mod", ".sum", ".go"}):
+        digest.update(f"\0{file.relative_to(toolchain)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _program(package: str) -> str:
+    # Go names a program after the last element of its package, or the one before a version: etcd lives in "server/v3".
+    return "etcd" if package.startswith("go.etcd.io/etcd/server") else package.rsplit("/", 1)[-1]
