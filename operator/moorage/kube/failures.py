@@ -80,6 +80,9 @@ def translate(code: int, answer: StatusAnswer, retry_after: str | None = None) -
     detail = f"{code} {answer.reason}: {answer.message}"[:DETAIL_MAX]
     if code in _BY_CODE:
         return _BY_CODE[code](detail)
+    # A field that is not in the schema makes an apply fail with 500: the manifest is wrong, not the server.
+    if code == 500 and (answer.message or "").startswith("failed to create typed patch object"):
+        return Refused(Reason.SPEC_INVALID, detail, status=code)
     if code in (401, 408, 429) or code >= 500 or code < 400:
         return Unavailable(detail, retry_after_seconds=_retry_after(answer, retry_after))
     causes = answer.details.causes if answer.details else []

@@ -18,6 +18,7 @@ class Owner(msgspec.Struct, frozen=True, rename="camel", gc=False):
     kind: str = ""
     name: str = ""
     controller: bool | None = False
+    block_owner_deletion: bool | None = None
 
 
 class OwnLabels(msgspec.Struct, frozen=True, gc=False):

@@ -1,0 +1,223 @@
+"""World: everything the cluster shows of our objects' children, from watches alone; no call per look."""
+
+import asyncio
+import contextlib
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from moorage.kube import kinds, views, wire
+from moorage.kube.kinds import Kind
+from moorage.kube.objects import Job, Lease, Live, Node, Pod, manifest_of
+from moorage.kube.reflector import Item, ObjectKey, Reflector, Source, View
+from moorage.kube.remembered import Children, Endings, Heartbeats
+from moorage.model.names import LABEL_MANAGED, AgentUid, Key, PodUid
+from moorage.model.observation import UNKNOWN, Observation
+
+NODE_LEASE_NAMESPACE = "kube-node-lease"
+MANAGED_SELECTOR = f"{LABEL_MANAGED}=true"
+
+# Compared with their manifests when they are applied, so all of them is kept.
+LIVE_KINDS = (
+    kinds.PERSISTENT_VOLUME_CLAIM,
+    kinds.SERVICE,
+    kinds.CONFIG_MAP,
+    kinds.CORE_NAMESPACE,
+    kinds.NETWORK_POLICY,
+    kinds.RESOURCE_QUOTA,
+    kinds.SERVICE_ACCOUNT,
+)
+
+Ring = Callable[[Key, bool], None]
+
+
+class World:
+    """The reflectors of all child kinds, and what can be read from them together."""
+
+    def __init__(
+        self,
+        client: Source,
+        ring: Ring,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        rng: random.Random | None = None,
+    ) -> None:
+        self._ring_bell = ring
+        self._held: dict[tuple[Kind, ObjectKey], list[tuple[Key, bool, int]]] = {}
+        self._answered: dict[tuple[Kind, ObjectKey], int] = {}
+        self._pod_children: Children[Pod] = Children()
+        self._claim_children: Children[Live] = Children()
+        self._job_children: Children[Job] = Children()
+        self._endings = Endings()
+        self._first_start: dict[str, datetime] = {}
+        self._heartbeats = Heartbeats(clock=clock, now=now)
+        self._clock = clock
+
+        def reflect(view: View[Any], changed: Callable[[ObjectKey, Any, Any], None]) -> Reflector[Any]:
+            return Reflector(client, view, changed, clock=clock, rng=rng)
+
+        def ours(kind: Kind, type_: type[Item]) -> View[Any]:
+            return View(kind=kind, type=type_, label_selector=MANAGED_SELECTOR)
+
+        self._pods: Reflector[Pod] = reflect(ours(kinds.POD, Pod), self._pod_changed)
+        self._jobs: Reflector[Job] = reflect(ours(kinds.JOB, Job), self._job_changed)
+        self._nodes: Reflector[Node] = reflect(View(kind=kinds.NODE, type=Node), self._node_changed)
+        self._leases: Reflector[Lease] = reflect(
+            View(kind=kinds.LEASE, type=Lease, namespace=NODE_LEASE_NAMESPACE), self._heartbeats.changed
+        )
+        self._live: dict[Kind, Reflector[Live]] = {
+            kind: reflect(ours(kind, Live), self._live_changed_of(kind)) for kind in LIVE_KINDS
+        }
+        self._kept: dict[Kind, Reflector[Any]] = {kinds.POD: self._pods, kinds.JOB: self._jobs, **self._live}
+
+    @property
+    def reflectors(self) -> tuple[Reflector[Any], ...]:
+        """All of them; for readiness and metrics (`kind`, `listed`, `last_seen`)."""
+        return (*self._kept.values(), self._nodes, self._leases)
+
+    async def run(self) -> None:
+        """Keep everything up to date, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.reflectors:
+                group.create_task(reflector.run(), name=f"reflector {reflector.kind}")
+
+    async def listed(self) -> None:
+        """Wait until every kind has been listed once."""
+        for reflector in self.reflectors:
+            await reflector.listed.wait()
+
+    def silent_seconds(self) -> dict[str, float]:
+        """Per kind, how long its watch has shown no sign of life."""
+        now = self._clock()
+        return {str(reflector.kind): now - reflector.last_seen for reflector in self.reflectors}
+
+    def agent(self, namespace: str, name: str, uid: AgentUid) -> Observation:  # noqa: ARG002  # for the log of a caller
+        """One agent's world; children belong to it by the uid of their controller, whatever their names say."""
+        claims = self._live[kinds.PERSISTENT_VOLUME_CLAIM]
+        return Observation(
+            pods=tuple(self._pod_view(pod) for pod in self._pod_children.of(uid))
+            if self._pods.listed.is_set()
+            else UNKNOWN,
+            volumes=tuple(views.volume_view(claim) for claim in self._claim_children.of(uid))
+            if claims.listed.is_set()
+            else UNKNOWN,
+            jobs=tuple(views.job_view(job) for job in self._job_children.of(uid))
+            if self._jobs.listed.is_set()
+            else UNKNOWN,
+            ended=self._endings.of(uid),
+        )
+
+    def has_pods(self, uid: str) -> bool:
+        """Whether a pod of this agent is there, or may be there because the pods are not known yet."""
+        return not self._pods.listed.is_set() or any(True for _ in self._pod_children.of(uid))
+
+    def node_proofs(self) -> dict[str, int]:
+        """For each Ready node the second up to which it has proven to be alive."""
+        proofs: dict[str, int] = {}
+        for key, node in self._nodes.store.items():
+            lease = self._leases.store.get(ObjectKey(NODE_LEASE_NAMESPACE, key.name))
+            if node.ready and lease is not None and lease.spec.renew_time is not None:
+                proofs[key.name] = math.floor(lease.spec.renew_time.timestamp())
+        return proofs
+
+    def node_reachable(self, node: str | None) -> bool:
+        """Whether the node is Ready and spoke lately."""
+        found = self._nodes.store.get(ObjectKey("", node)) if node else None
+        return node is not None and found is not None and found.ready and self._heartbeats.fresh(node)
+
+    def live(self, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The object a manifest describes as it is now; of pods and jobs only their identity."""
+        found = self._kept[kinds.of(manifest)].store.get(_key_of(manifest))
+        return None if found is None else manifest_of(found)
+
+    def store(self, kind: Kind, raw: bytes) -> None:
+        """Keep an answer of the server, so that what we wrote does not look absent until the watch shows it."""
+        reflector = self._kept[kind]
+        item = wire.decoded(Live if kind in self._live else Pod if kind == kinds.POD else Job, raw)
+        key = ObjectKey(item.metadata.namespace, item.metadata.name)
+        if (kind, key) in self._held:
+            self._answered[kind, key] = item.metadata.version
+        if item.metadata.managed:  # without the label no watch would ever tell that it is gone
+            reflector.put(item)
+
+    @contextlib.contextmanager
+    def writing(self, manifest: Mapping[str, Any]) -> Iterator[None]:
+        """While a write of ours is under way: its own echo rings nothing, a later or foreign change rings after it."""
+        place = (kinds.of(manifest), _key_of(manifest))
+        self._held[place] = []
+        try:
+            yield
+        finally:
+            answered = self._answered.pop(place, 0)
+            for key, urgent, version in self._held.pop(place, ()):
+                if version == 0 or version > answered:
+                    self._ring_bell(key, urgent)
+
+    def _pod_view(self, pod: Pod) -> Any:
+        started = self._first_start.get(pod.metadata.uid) or views.start_of(pod)
+        return views.pod_view(pod, started_at=started, node_ready=self.node_reachable(pod.spec.node_name))
+
+    def _pod_changed(self, key: ObjectKey, old: Pod | None, new: Pod | None) -> None:
+        self._pod_children.changed(key, old, new)
+        if new is None:
+            if old is not None:
+                self._remember_end(old)
+        elif views.agent_container(new).restart_count:
+            # From the second restart on, the first start is no longer in the pod's status.
+            start = views.start_of(old if old is not None else new)
+            if start is not None:
+                self._first_start.setdefault(new.metadata.uid, start)
+        if old is None or new is None or views.matters(old) != views.matters(new):
+            self._ring(kinds.POD, key, old, new)
+
+    def _remember_end(self, pod: Pod) -> None:
+        self._first_start.pop(pod.metadata.uid, None)
+        owner, ended_at = pod.metadata.controller, views.end_of(pod)
+        if owner is not None and ended_at is not None:
+            self._endings.add(owner.uid, PodUid(pod.metadata.uid), ended_at)
+
+    def _job_changed(self, key: ObjectKey, old: Job | None, new: Job | None) -> None:
+        self._job_children.changed(key, old, new)
+        if old is None or new is None or views.job_matters(old) != views.job_matters(new):
+            self._ring(kinds.JOB, key, old, new)
+
+    def _live_changed_of(self, kind: Kind) -> Callable[[ObjectKey, Live | None, Live | None], None]:
+        claims = kind == kinds.PERSISTENT_VOLUME_CLAIM
+        content = views.volume_matters if claims else Live.content
+
+        def changed(key: ObjectKey, old: Live | None, new: Live | None) -> None:
+            if claims:
+                self._claim_children.changed(key, old, new)
+            if old is None or new is None or content(old) != content(new):
+                self._ring(kind, key, old, new)
+
+        return changed
+
+    def _node_changed(self, key: ObjectKey, old: Node | None, new: Node | None) -> None:
+        if (old is not None and old.ready) == (new is not None and new.ready):
+            return
+        for pod_key, pod in self._pods.store.items():  # rare: a node came or went
+            if pod.spec.node_name == key.name:
+                self._ring(kinds.POD, pod_key, pod, pod)
+
+    def _ring(self, kind: Kind, key: ObjectKey, old: Item | None, new: Item | None) -> None:
+        item = new if new is not None else old
+        if item is None:
+            return
+        target = views.owner_key(item.metadata.controller, key.namespace, key.name)
+        if target is None:
+            return
+        urgent = new is None
+        if (held := self._held.get((kind, key))) is not None:
+            held.append((target, urgent, 0 if new is None else new.metadata.version))
+        else:
+            self._ring_bell(target, urgent)
+
+
+def _key_of(manifest: Mapping[str, Any]) -> ObjectKey:
+    metadata = manifest["metadata"]
+    return ObjectKey(metadata.get("namespace", ""), metadata["name"])

@@ -1,0 +1,46 @@
+"""Whether an object that already has a name we need is ours to write; pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from moorage.kube.failures import Conflict
+from moorage.kube.objects import MANAGED
+from moorage.model.conditions import Reason
+from moorage.model.errors import Permanent
+from moorage.model.names import LABEL_MANAGED, LABEL_TENANT
+
+Manifest = Mapping[str, Any]
+
+
+def claim(live: Manifest, manifest: Manifest) -> None:
+    """Return if the live object belongs to the manifest's owner; raise otherwise.
+
+    Conflict when it is a leftover of a former owner of the same name, which the garbage collector is removing;
+    Permanent(NAME_TAKEN) when it is somebody else's.
+    """
+    ours, theirs = controller_of(manifest), controller_of(live)
+    name = live["metadata"]["name"]
+    if ours is None:
+        if not manifest["metadata"].get("namespace") and _is_managed(live) and _same_tenant(live, manifest):
+            return
+        raise Permanent(Reason.NAME_TAKEN, f"{name} exists and is not managed here")
+    if theirs is not None and theirs["uid"] == ours["uid"]:
+        return
+    if theirs is not None and (theirs["kind"], theirs["name"]) == (ours["kind"], ours["name"]):
+        raise Conflict(f"{name} still belongs to a former {ours['kind']} of the same name", retry_after_seconds=1.0)
+    raise Permanent(Reason.NAME_TAKEN, f"{name} exists and has another owner")
+
+
+def controller_of(manifest: Manifest) -> Manifest | None:
+    """The owner reference that controls an object."""
+    references: list[Manifest] = manifest["metadata"].get("ownerReferences") or []
+    return next((owner for owner in references if owner.get("controller")), None)
+
+
+def _is_managed(live: Manifest) -> bool:
+    return bool((live["metadata"].get("labels") or {}).get(LABEL_MANAGED) == MANAGED)
+
+
+def _same_tenant(live: Manifest, manifest: Manifest) -> bool:
+    wanted = (manifest["metadata"].get("labels") or {}).get(LABEL_TENANT)
+    return wanted is None or (live["metadata"].get("labels") or {}).get(LABEL_TENANT) == wanted
