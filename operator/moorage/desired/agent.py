@@ -196,5 +196,5 @@ def _metadata(agent: Agent, name: str) -> Manifest:
         "name": name,
         "namespace": agent.metadata.namespace,
         "labels": metadata.agent_labels(agent, names.COMPONENT_AGENT),
-        "ownerReferences": metadata.owned_by(agent),
+        "ownerReferences": metadata.owned_by("Agent", agent.metadata),
     }

@@ -7,6 +7,7 @@ import msgspec
 
 from moorage.model import names
 from moorage.model.agent import Agent
+from moorage.model.metadata import Metadata
 from moorage.model.namespace import TenantNamespace
 
 Manifest = dict[str, Any]  # JSON leaves this package for the API server; nothing of ours reads it back
@@ -25,12 +26,22 @@ def agent_labels(agent: Agent, component: str) -> dict[str, str]:
 
 
 def tenant_labels(tenant: TenantNamespace) -> dict[str, str]:
-    """Labels of everything that belongs to one tenant; `moorage.dev/tenant` is the UID that proves whose it is."""
-    return {names.LABEL_MANAGED: "true", names.LABEL_TENANT: tenant.metadata.uid}
+    """Labels of everything that belongs to one tenant."""
+    return {names.LABEL_MANAGED: "true", names.LABEL_TENANT: tenant.metadata.name}
 
 
-def owned_by(agent: Agent) -> list[dict[str, Any]]:
-    """The owner reference that lets the cluster collect what an agent leaves behind.
+def of_tenant(tenant: TenantNamespace, name: str) -> Manifest:
+    """Metadata of an object in a tenant's core namespace."""
+    return {
+        "name": name,
+        "namespace": names.core_namespace(tenant.metadata.name),
+        "labels": tenant_labels(tenant),
+        "ownerReferences": owned_by("Namespace", tenant.metadata),
+    }
+
+
+def owned_by(kind: str, owner: Metadata) -> list[dict[str, Any]]:
+    """The owner reference that lets the cluster collect what one of our objects leaves behind.
 
     It does not block the owner's deletion: our finalizer does that. Never give it to anything that holds data: with
     `kubectl delete --cascade=foreground` the garbage collector deletes dependents at once, whatever finalizer the
@@ -39,9 +50,9 @@ def owned_by(agent: Agent) -> list[dict[str, Any]]:
     return [
         {
             "apiVersion": names.API_VERSION,
-            "kind": "Agent",
-            "name": agent.metadata.name,
-            "uid": agent.metadata.uid,
+            "kind": kind,
+            "name": owner.name,
+            "uid": owner.uid,
             "controller": True,
             "blockOwnerDeletion": False,
         }

@@ -35,7 +35,7 @@ def _job(agent: Agent, verb: str, attempt_id: str, volume_name: str, platform: P
             "name": names.mover_job(attempt_id),
             "namespace": agent.metadata.namespace,
             "labels": labels,
-            "ownerReferences": metadata.owned_by(agent),
+            "ownerReferences": metadata.owned_by("Agent", agent.metadata),
         },
         "spec": {
             # One Job is one attempt: a retry has its own attempt, data key and object.

@@ -25,7 +25,7 @@ def children(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
 
 def _core_namespace(tenant: TenantNamespace) -> Manifest:
     # No owner reference: a foreground deletion of the tenant would take every volume with it, past our finalizer
-    # (see metadata.owned_by). Whose it is, says the label with the tenant's UID.
+    # (see metadata.owned_by). Whose it is, says its label.
     security = {
         f"pod-security.kubernetes.io/{mode}{suffix}": value
         for mode in ("enforce", "audit", "warn")
@@ -70,7 +70,7 @@ def _quota(tenant: TenantNamespace, name: str, hard: Manifest, *, scopes: list[s
     return {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
-        "metadata": _metadata(tenant, name),
+        "metadata": metadata.of_tenant(tenant, name),
         "spec": spec,
     }
 
@@ -79,14 +79,6 @@ def _mover_account(tenant: TenantNamespace) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": _metadata(tenant, names.MOVER_SERVICE_ACCOUNT),
+        "metadata": metadata.of_tenant(tenant, names.MOVER_SERVICE_ACCOUNT),
         "automountServiceAccountToken": False,
-    }
-
-
-def _metadata(tenant: TenantNamespace, name: str) -> Manifest:
-    return {
-        "name": name,
-        "namespace": names.core_namespace(tenant.metadata.name),
-        "labels": metadata.tenant_labels(tenant),
     }

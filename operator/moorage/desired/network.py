@@ -51,10 +51,6 @@ def _policy(tenant: TenantNamespace, name: str, spec: Manifest) -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {
-            "name": name,
-            "namespace": names.core_namespace(tenant.metadata.name),
-            "labels": metadata.tenant_labels(tenant),
-        },
+        "metadata": metadata.of_tenant(tenant, name),
         "spec": spec,
     }

@@ -1,0 +1,145 @@
+"""Status of all four kinds: the projection of record, ledger and observation that people see.
+
+Conditions come without `lastTransitionTime`: whoever writes the status adds it. Nothing here changes from second to
+second, so that an agent at work costs no writes.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from moorage.lifecycle import agent as lifecycle
+from moorage.lifecycle import verdicts
+from moorage.lifecycle.verdicts import UNREADABLE, Verdict
+from moorage.model import clock, conditions, money, names
+from moorage.model.agent import Agent
+from moorage.model.conditions import ConditionType, Reason, Status
+from moorage.model.domain import Domain
+from moorage.model.ledger import WalletView
+from moorage.model.metadata import Metadata
+from moorage.model.namespace import TenantNamespace
+from moorage.model.observation import Observation, Unknown
+from moorage.model.record import AgentRecord, AgentState
+from moorage.model.wallet import Standing, Wallet
+
+StatusManifest = dict[str, Any]  # a status leaves for the API server as JSON
+
+# A predicted zero that moves by less than this share of the time left is not worth a write.
+ZERO_AT_TOLERANCE = 0.1
+STARTING = frozenset({Reason.POD_STARTING, Reason.PULLING, Reason.POD_NOT_READY})
+
+
+def agent_status(
+    agent: Agent, record: AgentRecord | None, seen: Observation, *, problem: Reason | None, rate_picos: int | None
+) -> StatusManifest:
+    """The whole status of an Agent; without a record only `Ready` is known, with the problem as its reason."""
+    if record is None:
+        verdict = UNREADABLE if problem is None else (Status.FALSE, problem)
+        return _status(agent.metadata, {ConditionType.READY: verdict})
+    said = {
+        ConditionType.READY: verdicts.ready(agent, record, seen, problem),
+        ConditionType.FUNDED: verdicts.FUNDED[record.wallet.standing],
+        ConditionType.SUSPENDED: verdicts.suspended(agent, record, seen, problem),
+        ConditionType.VOLUME_READY: (Status.FALSE, Reason.NO_STORAGE),
+    }
+    if record.has_storage or agent.spec.storage is not None:
+        said[ConditionType.VOLUME_READY] = verdicts.volume_ready(record, seen)
+        said[ConditionType.SNAPSHOT_READY] = verdicts.snapshot_ready(record)
+    status = _status(agent.metadata, said) | _of_pod(agent, record, seen)
+    if agent.spec.http is not None:
+        service, namespace = names.agent_service(record.name), record.namespace
+        status["url"] = f"http://{service}.{namespace}.svc:{agent.spec.http.port}"
+    if rate_picos is not None:
+        status["pricePerHour"] = money.format_price_per_hour(rate_picos)
+    if record.state is AgentState.RUNNING and record.wallet.zero_at is not None:
+        status["zeroAt"] = _zero_at(record.wallet.zero_at, agent.status.get("zeroAt"), record.now)
+    if record.snapshot is not None:
+        status["lastSnapshot"] = {
+            "id": record.snapshot.id,
+            "takenAt": clock.rfc3339(record.snapshot.taken_at),
+            "bytes": record.snapshot.bytes,
+            "verified": True,
+        }
+    return status
+
+
+def is_starting(status: StatusManifest) -> bool:
+    """Whether an agent's status says only that its pod is on the way to being ready."""
+    ready = next(item for item in status["conditions"] if item["type"] == ConditionType.READY)
+    return ready["status"] == Status.FALSE and ready["reason"] in STARTING
+
+
+def wallet_status(wallet: Wallet, view: WalletView | None, *, problem: Reason | None) -> StatusManifest:
+    """The whole status of a Wallet; `view` is None when the ledger does not know it (yet)."""
+    if view is None:
+        return _status(wallet.metadata, {ConditionType.READY: UNREADABLE, ConditionType.FUNDED: UNREADABLE})
+    ready: Verdict = (Status.TRUE, Reason.LEDGER_READY) if problem is None else (Status.FALSE, problem)
+    said = {ConditionType.READY: ready, ConditionType.FUNDED: verdicts.FUNDED[view.standing]}
+    status = _status(wallet.metadata, said) | {
+        # The booked balance: what is accrued since changes every second, and zeroAt says it better.
+        "balance": money.format_micros(view.balance_micros),
+        "held": money.format_micros(view.held_micros),
+        "burnPerHour": money.format_price_per_hour(view.burn_picos),
+        "standing": view.standing.value,
+    }
+    if view.zero_at is not None:
+        status["zeroAt"] = _zero_at(view.zero_at, wallet.status.get("zeroAt"), view.now)
+    if view.missing_micros > 0:
+        status["missing"] = money.format_micros(view.missing_micros)
+    return status
+
+
+def tenant_status(
+    tenant: TenantNamespace, *, problem: Reason | None, standing: Standing | None, agents: tuple[int, int, int]
+) -> StatusManifest:
+    """The whole status of a Namespace; `agents` counts all, running and suspended ones."""
+    ready: Verdict = (Status.TRUE, Reason.CORE_NAMESPACE_READY) if problem is None else (Status.FALSE, problem)
+    # Agents that hold up a deletion stay isolated; any other problem keeps the policies from being applied.
+    isolated = ready if problem not in (None, Reason.AGENTS_REMAIN) else (Status.TRUE, Reason.ISOLATION_APPLIED)
+    funded = (Status.FALSE, Reason.WALLET_NOT_FOUND) if standing is None else verdicts.FUNDED[standing]
+    said = {ConditionType.READY: ready, ConditionType.ISOLATED: isolated, ConditionType.FUNDED: funded}
+    total, running, suspended = agents
+    return _status(tenant.metadata, said) | {
+        "coreNamespace": names.core_namespace(tenant.metadata.name),
+        "agents": {"total": total, "running": running, "suspended": suspended},
+    }
+
+
+def domain_status(domain: Domain) -> StatusManifest:
+    """The whole status of a Domain: this platform has no DNS provider yet, and says so."""
+    return _status(domain.metadata, {ConditionType.READY: (Status.FALSE, Reason.DNS_NOT_CONFIGURED)})
+
+
+def _status(metadata: Metadata, said: dict[ConditionType, Verdict]) -> StatusManifest:
+    return {
+        "observedGeneration": metadata.generation,
+        "conditions": [
+            _condition(kind, *verdict, generation=metadata.generation) for kind, verdict in sorted(said.items())
+        ],
+    }
+
+
+def _condition(kind: ConditionType, status: Status, reason: Reason, *, generation: int) -> StatusManifest:
+    manifest = conditions.as_manifest(conditions.condition(kind, status, reason, generation=generation), "")
+    del manifest["lastTransitionTime"]
+    return manifest
+
+
+def _of_pod(agent: Agent, record: AgentRecord, seen: Observation) -> StatusManifest:
+    if isinstance(seen.pods, Unknown):  # a failed read is no absence: what was last seen stays
+        return {name: agent.status[name] for name in ("podName", "restarts", "imageDigest") if name in agent.status}
+    pod = lifecycle.current_pod(record, seen.pods)
+    if pod is None:
+        return {}
+    found: StatusManifest = {"podName": pod.name, "restarts": pod.restarts}
+    if pod.image_id is not None:
+        found["imageDigest"] = pod.image_id
+    return found
+
+
+def _zero_at(predicted: datetime, shown: str | None, now: datetime) -> str:
+    if shown is not None:
+        left_seconds = (predicted - now).total_seconds()
+        moved_seconds = abs((predicted - clock.parse(shown)).total_seconds())
+        if moved_seconds < left_seconds * ZERO_AT_TOLERANCE:
+            return shown
+    return clock.rfc3339(predicted)

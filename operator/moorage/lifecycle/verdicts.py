@@ -1,0 +1,156 @@
+"""Verdicts on an agent: what is true of it and why, from its record and one observation.
+
+A record says where the agent is in its life, an observation what the cluster shows; what could not be read is Unknown.
+"""
+
+from moorage.lifecycle import agent as lifecycle
+from moorage.model.agent import Agent
+from moorage.model.conditions import Reason, Status
+from moorage.model.observation import Observation, PodPhase, PodView, Unknown
+from moorage.model.record import AgentRecord, AgentState, AttemptState
+from moorage.model.wallet import Standing
+
+Verdict = tuple[Status, Reason]
+
+UNREADABLE: Verdict = (Status.UNKNOWN, Reason.STATE_UNKNOWN)
+
+# The kubelet's words for a container that waits; whatever is not here is a pod that starts.
+WAITING: dict[str, Reason] = {
+    "CrashLoopBackOff": Reason.CRASH_LOOP,
+    "CreateContainerError": Reason.CRASH_LOOP,
+    "RunContainerError": Reason.CRASH_LOOP,
+    "StartError": Reason.CRASH_LOOP,
+    "ImagePullBackOff": Reason.IMAGE_PULL_FAILED,
+    "ErrImagePull": Reason.IMAGE_PULL_FAILED,
+    "ErrImageNeverPull": Reason.IMAGE_PULL_FAILED,
+    "InvalidImageName": Reason.IMAGE_PULL_FAILED,
+    "ImageInspectError": Reason.IMAGE_PULL_FAILED,
+    "RegistryUnavailable": Reason.IMAGE_PULL_FAILED,
+    "SignatureValidationFailed": Reason.IMAGE_PULL_FAILED,
+    "CreateContainerConfigError": Reason.SECRET_NOT_FOUND,
+}
+
+FUNDED: dict[Standing, Verdict] = {
+    Standing.FUNDED: (Status.TRUE, Reason.FUNDED),
+    Standing.LOW: (Status.TRUE, Reason.LOW_BALANCE),
+    Standing.EXHAUSTED: (Status.FALSE, Reason.ZERO_BALANCE),
+}
+
+
+def ready(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:
+    """Ready: the pod of this incarnation passes its probe, and the spec it should run is usable."""
+    if isinstance(seen.pods, Unknown):
+        return UNREADABLE
+    if record.state is not AgentState.RUNNING:
+        return _not_running(agent, record, seen, problem)
+    if problem is not None:
+        return Status.FALSE, problem
+    pod = lifecycle.current_pod(record, seen.pods)
+    if pod is not None:
+        return _of_pod(pod)
+    if not isinstance(seen.volumes, Unknown) and lifecycle.volume_lost(record, seen.volumes):
+        return Status.FALSE, Reason.VOLUME_LOST
+    return Status.FALSE, Reason.POD_REPLACED if seen.pods else Reason.POD_STARTING
+
+
+def suspended(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:
+    """Suspended: stopped with the data safe; False says how far it is on the way."""
+    if record.state is AgentState.RUNNING:
+        return Status.FALSE, Reason.RUNNING
+    why = _why_down(agent, record, problem)
+    if record.state in (AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.DELETED):
+        at_rest = why is not Reason.POD_STARTING and why is not Reason.RESTORING
+        return Status.TRUE if at_rest else Status.FALSE, why
+    return Status.FALSE, _on_the_way(record, seen)
+
+
+def snapshot_ready(record: AgentRecord) -> Verdict:
+    """SnapshotReady: a verified snapshot exists, and no newer one is being made."""
+    if record.state is AgentState.SNAPSHOTTING:
+        return Status.FALSE, Reason.SNAPSHOT_FAILED if _failed(record) else Reason.SNAPSHOTTING
+    if record.state is AgentState.VERIFYING:
+        return Status.FALSE, Reason.VERIFYING
+    if record.snapshot is None:
+        return Status.FALSE, Reason.NO_SNAPSHOT_YET
+    return Status.TRUE, Reason.SNAPSHOT_VERIFIED
+
+
+def volume_ready(record: AgentRecord, seen: Observation) -> Verdict:
+    """VolumeReady, of an agent with storage: the claim of its data is there and bound."""
+    if record.state is AgentState.RESTORING:
+        return Status.FALSE, Reason.RESTORE_FAILED if _failed(record) else Reason.RESTORING
+    if record.state in (AgentState.ARCHIVED, AgentState.DELETED):
+        return Status.FALSE, Reason.VOLUME_FREED
+    if isinstance(seen.volumes, Unknown):
+        return UNREADABLE
+    volume = lifecycle.current_volume(record, seen.volumes)
+    # A claim that is being deleted goes with the next stop of the pod: say so while something can still be done.
+    if lifecycle.volume_lost(record, seen.volumes) or (volume is not None and volume.deleting):
+        return Status.FALSE, Reason.VOLUME_LOST
+    if volume is None or not volume.bound:
+        return Status.FALSE, Reason.VOLUME_PENDING
+    return Status.TRUE, Reason.VOLUME_KEPT if record.state is AgentState.SUSPENDED else Reason.VOLUME_BOUND
+
+
+def _of_pod(pod: PodView) -> Verdict:
+    if pod.node is not None and not pod.node_ready:
+        return Status.UNKNOWN, Reason.NODE_UNREACHABLE
+    if pod.phase is PodPhase.UNKNOWN:
+        return UNREADABLE
+    if pod.deleting or pod.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED):
+        return Status.FALSE, Reason.POD_REPLACED
+    return (Status.TRUE, Reason.POD_READY) if pod.ready else (Status.FALSE, _not_ready(pod))
+
+
+def _not_ready(pod: PodView) -> Reason:
+    if pod.unschedulable:
+        return Reason.UNSCHEDULABLE
+    if pod.waiting_reason is not None:
+        return WAITING.get(pod.waiting_reason, Reason.POD_STARTING)
+    return Reason.POD_NOT_READY if pod.phase is PodPhase.RUNNING else Reason.POD_STARTING
+
+
+def _not_running(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:
+    if record.state in (AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.DELETED):
+        return Status.FALSE, _why_down(agent, record, problem)
+    why = _on_the_way(record, seen)
+    return Status.UNKNOWN if why is Reason.NODE_UNREACHABLE else Status.FALSE, why
+
+
+def _why_down(agent: Agent, record: AgentRecord, problem: Reason | None) -> Reason:
+    """Why an agent at rest stays there; the wallet's reason first, because a top-up is what clears it."""
+    if agent.metadata.deleting or record.state is AgentState.DELETED:
+        return Reason.DELETING
+    if record.money_veto:
+        return Reason.ZERO_BALANCE
+    if record.user_paused:
+        return Reason.USER_REQUESTED
+    if problem is not None:
+        return problem
+    return Reason.RESTORING if record.state is AgentState.ARCHIVED else Reason.POD_STARTING
+
+
+def _on_the_way(record: AgentRecord, seen: Observation) -> Reason:
+    match record.state:
+        case AgentState.SNAPSHOTTING:
+            return Reason.SNAPSHOT_FAILED if _failed(record) else Reason.SNAPSHOTTING
+        case AgentState.VERIFYING:
+            return Reason.VERIFYING
+        case AgentState.RESTORING:
+            return Reason.RESTORE_FAILED if _failed(record) else Reason.RESTORING
+        case _:
+            return _draining(record, seen)
+
+
+def _draining(record: AgentRecord, seen: Observation) -> Reason:
+    if isinstance(seen.pods, Unknown) or isinstance(seen.volumes, Unknown):
+        return Reason.DRAINING
+    if any(pod.node is not None and not pod.node_ready for pod in seen.pods):
+        return Reason.NODE_UNREACHABLE
+    stuck = not seen.pods and record.pod_uid is None and lifecycle.volume_lost(record, seen.volumes)
+    return Reason.VOLUME_LOST if stuck else Reason.DRAINING
+
+
+def _failed(record: AgentRecord) -> bool:
+    # Failures count until one attempt succeeds: the reason does not flap between one try and the next.
+    return record.failures > 0 or (record.attempt is not None and record.attempt.state is AttemptState.FAILED)
