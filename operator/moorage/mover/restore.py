@@ -1,0 +1,73 @@
+"""Fill an empty volume from an encrypted object: download → cipher → zstd → tar, then count what arrived."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+
+from moorage.model.snapshots import Assignment, Failure, Report, Totals
+from moorage.mover import census, programs, stream
+from moorage.mover.download import Download
+from moorage.mover.failures import MoverFailure
+
+
+def restore(
+    assignment: Assignment, folder: str, fresh_url: Callable[[], str], attempt: str, stop: threading.Event
+) -> Report:
+    """Restore a volume and return the report; raises MoverFailure. The volume is not to be used unless this returns."""
+    expected = assignment.expected
+    if expected is None:
+        raise MoverFailure(Failure.PLATFORM_UNREACHABLE)
+    require_empty(folder)
+    source = Download(assignment.download_url, fresh_url, stop)
+    with programs.running(programs.DECOMPRESS, programs.UNPACK, folder=folder, stdout=subprocess.DEVNULL) as pipeline:
+        associated = stream.associated_data(assignment.binding)
+        try:
+            for plain in stream.decrypt(source, assignment.data_key, associated):
+                programs.write_all(pipeline.stdin, plain)
+            pipeline.stdin.close()
+        except stream.Tampered as error:
+            raise MoverFailure(Failure.OBJECT_DAMAGED) from error
+        except BrokenPipeError as error:
+            raise _extract_failure(folder) from error
+        if any(pipeline.exit_codes()):
+            raise _extract_failure(folder)
+    source.close()
+    # Before anybody counts on it: a node that crashes later must not turn a restored volume into a damaged one.
+    if subprocess.run(["sync", "--file-system", folder], env=programs.ENVIRONMENT, check=False).returncode != 0:
+        raise MoverFailure(Failure.EXTRACT_FAILED)
+    arrived = census.take(folder)
+    totals = Totals(source.hexdigest(), source.object_bytes, arrived.plain_bytes, arrived.file_count)
+    require_equal(totals, expected)
+    return Report(
+        attempt=attempt,
+        sha256=totals.sha256,
+        object_bytes=totals.object_bytes,
+        plain_bytes=totals.plain_bytes,
+        file_count=totals.file_count,
+    )
+
+
+def require_empty(folder: str) -> None:
+    """Refuse a volume with content; what mkfs leaves at its root is none."""
+    try:
+        with os.scandir(os.fsencode(folder)) as entries:
+            found = [entry.path for entry in entries if entry.name != census.LOST_AND_FOUND]
+            if found or census.has_content_in_lost_and_found(os.fsencode(folder)):
+                raise MoverFailure(Failure.VOLUME_NOT_EMPTY)
+    except OSError as error:
+        raise MoverFailure(Failure.VOLUME_UNREADABLE) from error
+
+
+def require_equal(found: Totals, expected: Totals) -> None:
+    """Compare what came out with what the platform has on record."""
+    if found.sha256 != expected.sha256 or found.object_bytes != expected.object_bytes:
+        raise MoverFailure(Failure.OBJECT_DAMAGED)
+    if found.file_count != expected.file_count or found.plain_bytes != expected.plain_bytes:
+        raise MoverFailure(Failure.COUNT_MISMATCH)
+
+
+def _extract_failure(folder: str) -> MoverFailure:
+    space = os.statvfs(folder)
+    full = space.f_bavail == 0 or (space.f_files > 0 and space.f_favail == 0)
+    return MoverFailure(Failure.VOLUME_FULL if full else Failure.EXTRACT_FAILED)

@@ -1,0 +1,67 @@
+"""Ports: what we ask of the outside world, and nothing of how it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class UploadLost(Exception):
+    """The store knows neither this upload nor a complete object under its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """A part as the store confirmed it to the uploader."""
+
+    number: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What the store says about an object without sending it."""
+
+    size: int
+    etag: str
+
+
+class ObjectStore(Protocol):
+    """A bucket. Every call may raise Unavailable or Transient; a missing object is an answer, not an error."""
+
+    async def create_multipart(self, key: str) -> str:
+        """Open an upload and return its id; an upload already open under this key is taken up again."""
+
+    async def presign_parts(self, key: str, upload_id: str, *, first: int, count: int, seconds: int) -> list[str]:
+        """URLs under which whoever holds them may put the parts `first` … `first + count - 1`."""
+
+    async def presign_get(self, key: str, *, seconds: int) -> str:
+        """A URL under which whoever holds it may read the object."""
+
+    async def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart], *, object_bytes: int) -> None:
+        """Make the object appear, never over another; a repeat after success is success. Raises UploadLost."""
+
+    async def abort(self, key: str) -> None:
+        """Drop every unfinished upload under this key."""
+
+    async def head(self, key: str) -> StoredObject | None:
+        """Size and tag of an object; None when the store says that there is none."""
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that is gone already is fine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a projected token speaks for, as the API server says."""
+
+    namespace: str
+    service_account: str
+    pod_name: str
+    pod_uid: str
+
+
+class TokenReviewer(Protocol):
+    """Asks the API server about a bearer token."""
+
+    async def review(self, token: str, audience: str) -> Identity | None:
+        """The identity behind a token for this audience that is bound to a living pod; None for any other token."""
