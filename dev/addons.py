@@ -75,12 +75,18 @@ def busybox(layout: Layout) -> Path:
 
 
 def _unpack_busybox(folder: Path) -> None:
+    download = ["env", f"--chdir={folder}", "apt-get", "download", "-q", "busybox-static"]
     try:
-        processes.run(["env", f"--chdir={folder}", "apt-get", "download", "-q", "busybox-static"])
+        try:
+            processes.run(download)
+        except Trouble:
+            # A machine that never asked for the lists, or whose lists name a version that is gone.
+            processes.run(["apt-get", "update", "-q"])
+            processes.run(download)
         package = next(folder.glob("*.deb"))
         processes.run(["dpkg-deb", "-x", str(package), str(folder / "tree")])
     except Trouble as error:
-        raise Trouble(f"Run `apt-get update` and try again: busybox-static could not be fetched ({error}).") from error
+        raise Trouble(f"Make `apt-get download busybox-static` work and try again: {error}") from error
 
 
 def _images(layout: Layout) -> list[oci.Image]:

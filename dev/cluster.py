@@ -85,8 +85,7 @@ def down(layout: Layout, *, wipe: bool = False) -> None:
             processes.stop(layout, name)
         _sweep(layout)
     if wipe:
-        with progress.step("delete state"):
-            shutil.rmtree(layout.run)
+        _wipe(layout)
 
 
 def status(layout: Layout) -> list[str]:
@@ -183,13 +182,25 @@ def _sweep(layout: Layout) -> None:
 def _forget_containers(layout: Layout) -> None:
     """Remove what dead containers leave in files: sockets, given addresses, and links in two machine-wide folders."""
     links = [path for path in Path("/var/log/containers").glob("*.log") if _leads_into(path, layout.run)]
-    for path in [*layout.run.glob("s/*"), *Path("/var/lib/cni/results").glob(f"{layout.name}-*"), *links]:
+    results = Path("/var/lib/cni/results")
+    # The loopback plugin's file carries the container's name but not the cluster's.
+    containers = [path.name.split("-")[-2] for path in results.glob(f"{layout.name}-*")]
+    known = [path for container in containers for path in results.glob(f"*-{container}-*")]
+    for path in [*layout.run.glob("s/*"), *known, *links]:
         path.unlink(missing_ok=True)
     shutil.rmtree(layout.run / "ipam", ignore_errors=True)
 
 
 def _leads_into(link: Path, folder: Path) -> bool:
     return link.is_symlink() and str(link.readlink()).startswith(f"{folder}/")
+
+
+def _wipe(layout: Layout) -> None:
+    # Deleting through a mount would delete what is mounted, a user's folder perhaps.
+    for path in mounts(layout):
+        raise Trouble(f"Unmount {path} and try again: the state cannot be deleted before.")
+    with progress.step("delete state"):
+        shutil.rmtree(layout.run)
 
 
 def _shims(layout: Layout) -> list[int]:

@@ -92,7 +92,7 @@ def _audit(layout: Layout) -> list[str]:
         return []
     policy = layout.run / "audit-policy.json"
     policy.write_text(json.dumps(AUDIT_POLICY))
-    return [f"--audit-policy-file={policy}", f"--audit-log-path={audit_log(layout)}", "--audit-log-mode=batch"]
+    return [f"--audit-policy-file={policy}", f"--audit-log-path={audit_log(layout)}"]
 
 
 def _controller_manager(layout: Layout) -> list[str]:
