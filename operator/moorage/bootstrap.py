@@ -3,9 +3,10 @@
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import uvloop
 
@@ -28,17 +29,18 @@ from moorage.model.names import Key
 from moorage.observability import Metrics
 from moorage.operation import Operation, Reconcile
 from moorage.probes import Health, ProbeServer
+from moorage.providers.ports import ObjectStore
 from moorage.providers.s3_objects import S3Objects
-from moorage.services.keyring import Keyring
+from moorage.services.keyring import Keyring, WrongRootKey
+from moorage.services.mover_sessions import MoverSessions
 from moorage.services.snapshots import Snapshots
 from moorage.settings import Settings
-from moorage.store import migrate
+from moorage.store import migrate, root_key
 from moorage.store.agents import Agents
 from moorage.store.database import Database
 from moorage.store.leader import Leadership
 from moorage.store.ledger import Ledger
 from moorage.store.outbox import Outbox
-from moorage.store.root_key import check_root_key
 from moorage.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class Foundation:
     database: Database
     client: Client
     keyring: Keyring
-    snapshots: Snapshots
+    store: ObjectStore
     credentials: login.Credentials
 
 
@@ -67,7 +69,10 @@ async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Fou
         database = await Database.connect(settings.database_url, size_max=settings.database_connections_max)
         stack.push_async_callback(database.close)
         await migrate.require_current(database)
-        await check_root_key(database, new_check=keyring.check_value, accepts=keyring.accepts)
+        if not keyring.accepts(await root_key.remember(database, keyring.check_value())):
+            raise WrongRootKey(
+                "MOORAGE_ROOT_KEY_FILE does not hold the key this database was set up with; put the right key back"
+            )
         store = await stack.enter_async_context(
             S3Objects.connect(
                 endpoint=settings.store_endpoint,
@@ -78,10 +83,7 @@ async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Fou
             )
         )
         client = await stack.enter_async_context(Client.connect(credentials, observed=_count(metrics)))
-        snapshots = Snapshots(database=database, store=store, keyring=keyring)
-        yield Foundation(
-            database=database, client=client, keyring=keyring, snapshots=snapshots, credentials=credentials
-        )
+        yield Foundation(database=database, client=client, keyring=keyring, store=store, credentials=credentials)
 
 
 def _count(metrics: Metrics) -> Callable[[str, str, int, float], None]:
@@ -108,39 +110,34 @@ async def run_operator(settings: Settings) -> None:
 def _operation(settings: Settings, base: Foundation, metrics: Metrics, health: Health) -> Operation:
     """Wire the operator: bells on one side, reconciles on the other, the queue between."""
     epoch, objects, platform = Epoch(), Objects(), knobs.platform(settings)
-    queue = KeyedQueue(
-        lambda key: reconcile(key),
+    controllers: dict[str, Reconcile] = {}
+    queue: KeyedQueue[Key] = KeyedQueue(
+        operation.measured(controllers, metrics, random.Random()),  # noqa: S311  # spreads load, hides nothing
         lane_of=_lane,
         workers=settings.reconcile_workers,
         per_lane=settings.reconcile_per_tenant,
     )
-
-    def ring(key: Key, urgent: bool) -> None:  # noqa: FBT001  # the bell's own signature
-        queue.add(key, urgent=urgent)
-
+    ring = queue.add
     world = World(base.client, ring)
     applier = Applier(base.client, world)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
-    grace = timedelta(days=settings.snapshot_grace_days)
     actuator = Actuator(
-        client=base.client, applier=applier, agents=agents, ledger=ledger, snapshots=base.snapshots,
-        platform=platform, epoch=epoch, snapshot_grace=grace, ring=ring,
+        client=base.client, applier=applier, agents=agents, ledger=ledger, platform=platform, epoch=epoch, ring=ring,
+        snapshots=Snapshots(database=base.database, store=base.store, keyring=base.keyring),
+        snapshot_grace=timedelta(days=settings.snapshot_grace_days),
     )  # fmt: skip
-    controllers: dict[str, Reconcile] = {
-        "Agent": AgentController(
-            objects=objects, world=world, applier=applier, agents=agents, actuator=actuator, platform=platform,
-            epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
-        ).reconcile,
-        "Namespace": NamespaceController(
-            objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,
-            keyring=base.keyring, platform=platform, epoch=epoch,
-        ).reconcile,
-        "Wallet": WalletController(
-            objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch
-        ).reconcile,
-        "Domain": DomainController(objects=objects, applier=applier).reconcile,
-    }  # fmt: skip
-    reconcile = operation.measured(controllers, metrics, random.Random())  # noqa: S311  # spreads load, hides nothing
+    controllers["Agent"] = AgentController(
+        objects=objects, world=world, applier=applier, agents=agents, actuator=actuator, platform=platform,
+        epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
+    ).reconcile  # fmt: skip
+    controllers["Namespace"] = NamespaceController(
+        objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,
+        keyring=base.keyring, platform=platform, epoch=epoch,
+    ).reconcile  # fmt: skip
+    controllers["Wallet"] = WalletController(
+        objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch
+    ).reconcile
+    controllers["Domain"] = DomainController(objects=objects, applier=applier).reconcile
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, leadership=Leadership(base.database, knobs.instance(settings)),
@@ -164,7 +161,7 @@ async def run_api(settings: Settings) -> None:
     metrics = Metrics()
     async with _foundation(settings, metrics) as base:
         app = create_app(
-            mover_sessions=base.snapshots,
+            mover_sessions=MoverSessions(database=base.database, store=base.store, keyring=base.keyring),
             token_reviews=KubernetesTokenReviewer(base.client),
             database=base.database,
             registry=metrics.registry,
@@ -184,7 +181,7 @@ async def run_migrate(settings: Settings) -> None:
     log.info("schema is up to date", extra={"applied": applied})
 
 
-PROCESSES: dict[str, Callable[[Settings], Awaitable[None]]] = {
+PROCESSES: dict[str, Callable[[Settings], Coroutine[Any, Any, None]]] = {
     "operator": run_operator,
     "api": run_api,
     "migrate": run_migrate,

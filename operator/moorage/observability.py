@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
@@ -45,7 +46,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        at = {"registry": self.registry}
+        at: Any = {"registry": self.registry}  # Any: keyword arguments of five classes
         Info("moorage_build", "Version of the running code.", **at).info({"version": moorage.__version__})
         self.api_calls = Counter(
             "moorage_kubernetes_requests_total", "Calls to the Kubernetes API.", ["verb", "resource", "code"], **at

@@ -29,8 +29,8 @@ from moorage.kube.login import Credentials
 from moorage.kube.observe import World
 from moorage.model.errors import MoorageError, Unavailable
 from moorage.model.names import Key
-from moorage.model.offer import Platform
 from moorage.model.observation import Unknown
+from moorage.model.offer import Platform
 from moorage.observability import Metrics
 from moorage.probes import Health
 from moorage.settings import Settings
@@ -67,7 +67,7 @@ class Operation:
     outbox: Outbox
     world: World
     objects: Objects
-    queue: KeyedQueue
+    queue: KeyedQueue[Key]
     ring: Callable[[Key, bool], None]
     epoch: Epoch
     metrics: Metrics
@@ -130,7 +130,7 @@ async def _beat(op: Operation) -> None:
     while True:
         op.health.beat()
         op.metrics.queue_depth.set(op.queue.depth)
-        for kind, age_seconds in op.world.ages().items():
+        for kind, age_seconds in op.world.silent_seconds().items():
             op.metrics.watch_age_seconds.labels(kind).set(age_seconds)
         await asyncio.sleep(BEAT_SECONDS)
 
@@ -218,7 +218,7 @@ async def _start_jobs(op: Operation) -> list[Task]:
     return [*jobs, lost]
 
 
-async def _wait_for(queue: KeyedQueue) -> None:
+async def _wait_for(queue: KeyedQueue[Key]) -> None:
     """Ends with the error that no reconcile may survive."""
     lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     queue.fatal = lambda error: None if lost.done() else lost.set_exception(error)

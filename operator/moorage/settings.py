@@ -62,7 +62,10 @@ def _listen(text: str) -> tuple[str, int]:
 
 
 def _knob(read: Callable[[str], Any], default: Any, about: str) -> Any:
-    return field(default=default, metadata={"read": read, "about": about})
+    metadata = {"read": read, "about": about}
+    if isinstance(default, dict | list):  # shared by nobody: each Settings gets a copy of its own
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

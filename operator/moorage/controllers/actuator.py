@@ -12,6 +12,7 @@ from moorage.desired import mover as desired_mover
 from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.kube.client import Client
+from moorage.kube.kinds import Kind
 from moorage.lifecycle import effects as do
 from moorage.model import clock, names
 from moorage.model.agent import Agent
@@ -47,21 +48,21 @@ class Actuator:
             case do.ApplyChildren(with_pod):
                 await self._apply_children(agent, record, with_pod=with_pod)
             case do.ApplyVolume():
-                await self.applier.apply(desired_agent.volume(agent, record.volume_generation, self.platform))
+                await self._apply_children(agent, record, with_pod=False)
             case do.RunMover(attempt_id, kind):
                 await self._run_mover(agent, record, attempt_id, kind)
             case do.DeletePod(name, uid):
-                await self._delete("Pod", record.namespace, name, uid)
+                await self._delete(kinds.POD, record.namespace, name, uid)
             case do.DropMover(name, uid):
-                await self._delete("Job", record.namespace, name, uid)
+                await self._delete(kinds.JOB, record.namespace, name, uid)
             case do.FreeVolume(name, uid):
-                await self._delete("PersistentVolumeClaim", record.namespace, name, uid)
+                await self._delete(kinds.PERSISTENT_VOLUME_CLAIM, record.namespace, name, uid)
             case do.OpenRun() | do.CloseRun():
                 await self._meter(effect, agent, record)
             case do.Finish():
                 await self._finish(agent, record)
             case _:
-                await self._attempt(effect, agent, record)
+                await self._attempt(effect, record)
 
     async def _apply_children(self, agent: Agent, record: AgentRecord, *, with_pod: bool) -> None:
         children = desired_agent.children(
@@ -79,10 +80,10 @@ class Actuator:
         volume = names.agent_volume(record.name, record.volume_generation)
         await self.applier.apply(build(agent, attempt_id=attempt_id, volume_name=volume, platform=self.platform))
 
-    async def _delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
+    async def _delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         path = kinds.object_path(kind, namespace, name)
         # Foreground: the Job stays visible until its pod is gone, so nothing else starts on its volume before.
-        await self.client.delete(path, uid=uid, propagation="Foreground" if kind == "Job" else None)
+        await self.client.delete(path, uid=uid, propagation="Foreground" if kind == kinds.JOB else None)
 
     async def _meter(self, effect: do.OpenRun | do.CloseRun, agent: Agent, record: AgentRecord) -> None:
         if isinstance(effect, do.CloseRun):
@@ -106,7 +107,7 @@ class Actuator:
         )
         self.ring(Key("Namespace", "", names.tenant_of(record.namespace)), False)
 
-    async def _attempt(self, effect: do.Effect, agent: Agent, record: AgentRecord) -> None:
+    async def _attempt(self, effect: do.Effect, record: AgentRecord) -> None:
         epoch = self.epoch.current
         match effect:
             case do.BeginAttempt(kind):
@@ -151,5 +152,5 @@ class Actuator:
 
     async def _finish(self, agent: Agent, record: AgentRecord) -> None:
         await self.agents.keep_snapshots(epoch=self.epoch.current, uid=record.uid, grace=self.snapshot_grace)
-        await self.applier.clear_finalizer("Agent", agent.metadata)
+        await self.applier.clear_finalizer(kinds.AGENT, agent.metadata)
         self.ring(Key("Namespace", "", names.tenant_of(record.namespace)), False)

@@ -7,6 +7,7 @@ from moorage.controllers.actuator import Actuator
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.desired import agent as desired_agent
+from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.kube.observe import World
 from moorage.lifecycle import agent as lifecycle
@@ -14,7 +15,7 @@ from moorage.lifecycle import conditions
 from moorage.model.agent import Agent
 from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
-from moorage.model.names import FINALIZER, Key
+from moorage.model.names import FINALIZER, AgentUid, Key
 from moorage.model.observation import Observation
 from moorage.model.offer import Platform
 from moorage.model.record import AgentRecord, AgentState
@@ -43,7 +44,7 @@ class AgentController:
         if agent is None:
             return None
         # Observed before the record is read: what a mover reported is then never older than its Job's end.
-        seen = self.world.agent(key.namespace, key.name, agent.metadata.uid)
+        seen = self.world.agent(key.namespace, key.name, AgentUid(agent.metadata.uid))
         record = await self._record(agent)
         if record is None:
             return await self._no_record(agent, seen)
@@ -74,15 +75,15 @@ class AgentController:
             )
             record = await self.agents.load(agent.metadata.uid) if made else None
         if record is not None and FINALIZER not in agent.metadata.finalizers and not agent.metadata.deleting:
-            await self.applier.set_finalizer("Agent", agent.metadata)
+            await self.applier.set_finalizer(kinds.AGENT, agent.metadata)
         return record
 
     async def _no_record(self, agent: Agent, seen: Observation) -> float | None:
         if agent.metadata.deleting:
-            await self.applier.clear_finalizer("Agent", agent.metadata)
+            await self.applier.clear_finalizer(kinds.AGENT, agent.metadata)
             return None
         status = conditions.agent_status(agent, None, seen, problem=Reason.NOT_A_TENANT, rate_picos=None)
-        await self.applier.apply_status("Agent", agent.metadata, agent.status, status)
+        await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return 30.0
 
     def _desired(self, agent: Agent, problem: Reason | None) -> lifecycle.Desired:
@@ -107,7 +108,7 @@ class AgentController:
         age_seconds = (record.now - record.state_since).total_seconds()
         if conditions.is_starting(status) and age_seconds < PATIENCE_SECONDS:
             return PATIENCE_SECONDS - age_seconds
-        await self.applier.apply_status("Agent", agent.metadata, agent.status, status)
+        await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return None
 
 

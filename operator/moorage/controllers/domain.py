@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from moorage.controllers.objects import Objects
+from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.lifecycle import conditions
 from moorage.model.domain import Domain
@@ -21,5 +22,5 @@ class DomainController:
         domain: Domain | None = self.objects.get(key)
         if domain is not None and not domain.metadata.deleting:
             status = conditions.domain_status(domain)
-            await self.applier.apply_status("Domain", domain.metadata, domain.status, status)
+            await self.applier.apply_status(kinds.DOMAIN, domain.metadata, status, seen=domain.status)
         return None

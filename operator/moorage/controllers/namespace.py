@@ -46,7 +46,7 @@ class NamespaceController:
         if tenant.metadata.deleting:
             return await self._let_go(tenant)
         if FINALIZER not in tenant.metadata.finalizers:
-            await self.applier.set_finalizer("Namespace", tenant.metadata)
+            await self.applier.set_finalizer(kinds.TENANT_NAMESPACE, tenant.metadata)
         problem, wait = await self._ensure(tenant), None
         if problem is None:
             try:
@@ -80,10 +80,10 @@ class NamespaceController:
         core = names.core_namespace(tenant.metadata.name)
         live = self.world.live({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": core}})
         if live is not None and live["metadata"].get("labels", {}).get(names.LABEL_TENANT) == tenant.metadata.name:
-            await self.client.delete(kinds.object_path("CoreNamespace", "", core), uid=live["metadata"]["uid"])
+            await self.client.delete(kinds.object_path(kinds.CORE_NAMESPACE, "", core), uid=live["metadata"]["uid"])
             return WAIT_FOR_DELETION_SECONDS
         await self.tenants.remove(epoch=self.epoch.current, uid=tenant.metadata.uid)
-        await self.applier.clear_finalizer("Namespace", tenant.metadata)
+        await self.applier.clear_finalizer(kinds.TENANT_NAMESPACE, tenant.metadata)
         return None
 
     async def _report(self, tenant: TenantNamespace, problem: Reason | None) -> None:
@@ -95,4 +95,4 @@ class NamespaceController:
             standing=None if wallet is None else wallet.standing,
             agents=(0, 0, 0) if row is None else (row.agents_total, row.agents_running, row.agents_suspended),
         )
-        await self.applier.apply_status("Namespace", tenant.metadata, tenant.status, status)
+        await self.applier.apply_status(kinds.TENANT_NAMESPACE, tenant.metadata, status, seen=tenant.status)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
+from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.lifecycle import conditions
 from moorage.model import money
@@ -35,11 +36,11 @@ class WalletController:
         if wallet.metadata.deleting:
             # The credit outlives the object: a Wallet of the same name finds it again.
             if await self.tenants.of_wallet(wallet.metadata.name) == 0:
-                await self.applier.clear_finalizer("Wallet", wallet.metadata)
+                await self.applier.clear_finalizer(kinds.WALLET, wallet.metadata)
                 return None
             problem = Reason.WALLET_IN_USE
         elif FINALIZER not in wallet.metadata.finalizers:
-            await self.applier.set_finalizer("Wallet", wallet.metadata)
+            await self.applier.set_finalizer(kinds.WALLET, wallet.metadata)
         low = wallet.spec.low_balance
         await self.ledger.ensure_wallet(
             epoch=self.epoch.current,
@@ -49,5 +50,5 @@ class WalletController:
         )
         view = await self.ledger.wallet(wallet.metadata.name)
         status = conditions.wallet_status(wallet, view, problem=problem)
-        await self.applier.apply_status("Wallet", wallet.metadata, wallet.status, status)
+        await self.applier.apply_status(kinds.WALLET, wallet.metadata, status, seen=wallet.status)
         return WAIT_FOR_TENANTS_SECONDS if problem else None

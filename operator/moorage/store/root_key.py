@@ -1,25 +1,14 @@
-"""The root key's fingerprint: a wrong key is noticed before it seals or opens anything."""
+"""The root key's check value: kept with the secrets it guards, so that a wrong key is noticed before it does harm."""
 
-from collections.abc import Callable
-
-from moorage.model.errors import MoorageError
 from moorage.store.database import Database
 
 
-class WrongRootKey(MoorageError):
-    """The key in use is not the one this database's secrets were sealed with."""
-
-
-async def check_root_key(
-    database: Database, *, new_check: Callable[[], bytes], accepts: Callable[[bytes], bool]
-) -> None:
-    """Remember the first key's check value; refuse every other key from then on."""
+async def remember(database: Database, check_value: bytes) -> bytes:
+    """Keep the first key's check value for good; returns the one that is kept."""
     await database.run(
         "INSERT INTO moorage.root_key (check_value) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM moorage.root_key)"
         " ON CONFLICT DO NOTHING",
-        new_check(),
+        check_value,
     )
-    if not accepts(await database.value("SELECT check_value FROM moorage.root_key")):
-        raise WrongRootKey(
-            "MOORAGE_ROOT_KEY_FILE does not hold the key this database was set up with; put the right key back"
-        )
+    kept: bytes = await database.value("SELECT check_value FROM moorage.root_key")
+    return kept
