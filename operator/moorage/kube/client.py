@@ -108,7 +108,9 @@ class Client:
             query["labelSelector"] = label_selector
         items: builtins.list[T] = []
         for _ in range(LIST_PAGES_MAX):
-            page = decoded(page_type, await self._call(_Call("GET", path, query, verb="LIST", timeout=LIST_TIMEOUT)))
+            page = decoded(
+                page_type, await self._call(_Call("GET", path, urlencode(query), verb="LIST", timeout=LIST_TIMEOUT))
+            )
             items += page.items or ()
             if not page.metadata.next_token:
                 return items, page.metadata.resource_version
@@ -118,7 +120,7 @@ class Client:
 
     async def apply(self, path: str, manifest: Mapping[str, Any], *, manager: str = FIELD_MANAGER) -> bytes:
         """Server-side apply; the answer is the object as it is now, still encoded."""
-        query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
+        query = f"fieldManager={manager}&force=true&fieldValidation=Strict"
         return await self._call(_Call("PATCH", path, query, manifest, APPLY_PATCH, verb="APPLY"))
 
     async def apply_status(self, path: str, manifest: Mapping[str, Any]) -> bytes:
@@ -127,7 +129,7 @@ class Client:
 
     async def create(self, path: str, body: Mapping[str, Any], type_: type[T]) -> T:
         """Create in a collection (or a virtual resource such as a token review) and read the answer."""
-        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        query = f"fieldManager={FIELD_MANAGER}&fieldValidation=Strict"
         created: T = decoded(type_, await self._call(_Call("POST", path, query, body)))
         return created
 
@@ -141,7 +143,7 @@ class Client:
         if propagation is not None:
             options["propagationPolicy"] = propagation
         try:
-            await self._call(_Call("DELETE", path, None, options))
+            await self._call(_Call("DELETE", path, "", options))
         except failures.Missing:
             return False
         except failures.Conflict as error:
@@ -154,7 +156,7 @@ class Client:
     async def json_patch(self, path: str, ops: Sequence[Mapping[str, Any]]) -> bool:
         """Apply a JSON patch; False when the object is gone or one of its tests failed."""
         try:
-            await self._call(_Call("PATCH", path, {"fieldManager": FIELD_MANAGER}, ops, JSON_PATCH))
+            await self._call(_Call("PATCH", path, f"fieldManager={FIELD_MANAGER}", ops, JSON_PATCH))
         except (failures.Missing, failures.Conflict):
             return False
         except failures.Refused as error:
@@ -170,7 +172,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence_seconds)
         with self._translated("WATCH", path) as answered:
             async with self._watches.get(
-                self._url(path, query), headers=self._headers(None), timeout=timeout, allow_redirects=False
+                self._url(path, urlencode(query)), headers=self._headers(None), timeout=timeout, allow_redirects=False
             ) as answer:
                 answered(answer.status)
                 if answer.status != 200:
@@ -203,8 +205,8 @@ class Client:
                     raise self._failure(answer, content)
                 return content
 
-    def _url(self, path: str, query: Mapping[str, str] | None) -> yarl.URL:
-        return yarl.URL(f"{self._server}{path}{'?' + urlencode(query) if query else ''}", encoded=True)
+    def _url(self, path: str, query: str) -> yarl.URL:
+        return yarl.URL(f"{self._server}{path}?{query}" if query else f"{self._server}{path}", encoded=True)
 
     def _headers(self, content_type: str | None) -> dict[str, str]:
         headers = {} if content_type is None else {"Content-Type": content_type}
@@ -240,7 +242,7 @@ class Client:
 class _Call:
     method: str
     path: str
-    query: Mapping[str, str] | None = None
+    query: str = ""
     body: Any = None  # Any: whatever msgspec can encode
     content_type: str = JSON
     verb: str = ""

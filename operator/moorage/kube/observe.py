@@ -95,17 +95,17 @@ class World:
         now = self._clock()
         return {str(reflector.kind): now - reflector.last_seen for reflector in self.reflectors}
 
-    def agent(self, namespace: str, name: str, uid: AgentUid) -> Observation:  # noqa: ARG002  # for the log of a caller
+    def agent(self, namespace: str, name: str, uid: AgentUid) -> Observation:  # noqa: ARG002  # the name is for readers
         """One agent's world; children belong to it by the uid of their controller, whatever their names say."""
         claims = self._live[kinds.PERSISTENT_VOLUME_CLAIM]
         return Observation(
-            pods=tuple(self._pod_view(pod) for pod in self._pod_children.of(uid))
+            pods=tuple(self._pod_view(pod) for pod in self._pod_children.of(namespace, uid))
             if self._pods.listed.is_set()
             else UNKNOWN,
-            volumes=tuple(views.volume_view(claim) for claim in self._claim_children.of(uid))
+            volumes=tuple(views.volume_view(claim) for claim in self._claim_children.of(namespace, uid))
             if claims.listed.is_set()
             else UNKNOWN,
-            jobs=tuple(views.job_view(job) for job in self._job_children.of(uid))
+            jobs=tuple(views.job_view(job) for job in self._job_children.of(namespace, uid))
             if self._jobs.listed.is_set()
             else UNKNOWN,
             ended=self._endings.of(uid),
@@ -113,7 +113,7 @@ class World:
 
     def has_pods(self, uid: str) -> bool:
         """Whether a pod of this agent is there, or may be there because the pods are not known yet."""
-        return not self._pods.listed.is_set() or any(True for _ in self._pod_children.of(uid))
+        return not self._pods.listed.is_set() or self._pod_children.any_of(uid)
 
     def node_proofs(self) -> dict[str, int]:
         """For each Ready node the second up to which it has proven to be alive."""

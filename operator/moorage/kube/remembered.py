@@ -23,9 +23,13 @@ class Children(Generic[T]):
     def __init__(self) -> None:
         self._by_owner: dict[str, dict[ObjectKey, T]] = {}
 
-    def of(self, owner_uid: str) -> Iterable[T]:
-        """All children of an owner."""
-        return self._by_owner.get(owner_uid, {}).values()
+    def of(self, namespace: str, owner_uid: str) -> Iterable[T]:
+        """The children of an owner in its namespace; elsewhere anybody could claim to belong to it."""
+        return [item for key, item in self._by_owner.get(owner_uid, {}).items() if key.namespace == namespace]
+
+    def any_of(self, owner_uid: str) -> bool:
+        """Whether an owner has children, wherever."""
+        return owner_uid in self._by_owner
 
     def changed(self, key: ObjectKey, old: T | None, new: T | None) -> None:
         """Follow a change of the store."""
