@@ -11,7 +11,7 @@ SECONDS_PER_HOUR = 3600
 # Keeps balance x 10**6 inside a signed 64-bit integer; the same bound is a CHECK in the ledger.
 AMOUNT_MICROS_MAX = 9_000_000_000_000
 
-_CREDITS = re.compile(r"(\d{1,7})(?:\.(\d{1,6}))?")
+_CREDITS = re.compile(r"([0-9]{1,7})(?:\.([0-9]{1,6}))?")
 
 
 def parse_credits(text: str) -> int:

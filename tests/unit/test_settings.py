@@ -1,0 +1,60 @@
+"""Settings: what is wrong is said in one sentence, before anything starts."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from moorage import settings
+
+
+def test_an_unknown_setting_is_refused_by_name() -> None:
+    with pytest.raises(settings.SettingsError, match="MOORAGE_TYPO is not a setting"):
+        settings.load({"MOORAGE_TYPO": "1"})
+
+
+def test_what_belongs_to_others_is_left_alone() -> None:
+    assert settings.load({"MOORAGE_MOVER_ATTEMPT": "x", "HOME": "/", "MOORAGE_DEV_DIR": "/x"}) == settings.Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("MOORAGE_WARM_WINDOW_SECONDS", "-1", "must be a whole number"),
+        ("MOORAGE_SIZES", "[]", "must be a JSON object"),
+        ("MOORAGE_ALLOWED_IMAGES", "{", "must be JSON"),
+        ("MOORAGE_API_LISTEN", "8443", "must be host:port"),
+    ],
+)
+def test_an_unusable_value_is_refused_with_its_name(name: str, text: str, sentence: str) -> None:
+    with pytest.raises(settings.SettingsError, match=f"{name} {sentence}"):
+        settings.load({name: text})
+
+
+def test_all_missing_settings_are_named_at_once() -> None:
+    with pytest.raises(settings.SettingsError, match="MOORAGE_DATABASE_URL, MOORAGE_STORE_ENDPOINT must be set"):
+        settings.required(settings.Settings(), "database_url", "store_endpoint")
+
+
+@pytest.mark.parametrize("content", [base64.b64encode(b"short").decode(), "not base64!", ""])
+def test_a_root_key_of_the_wrong_shape_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "root.key"
+    file.write_text(content)
+    with pytest.raises(settings.SettingsError, match="32 random bytes"):
+        settings.root_key(settings.Settings(root_key_file=file))
+
+
+def test_a_file_that_cannot_be_read_is_named_by_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(settings.SettingsError, match="MOORAGE_ROOT_KEY_FILE: the file cannot be read"):
+        settings.root_key(settings.Settings(root_key_file=tmp_path / "absent"))
+
+
+def test_a_price_that_is_not_exact_per_second_is_refused() -> None:
+    sizes = {"odd": {"cpu": "1", "memory": "1Gi", "pricePerHour": "0.000001"}}
+    with pytest.raises(settings.SettingsError, match="a price per hour must be a multiple"):
+        settings.platform(settings.Settings(sizes=sizes))
+
+
+def test_an_image_prefix_must_end_at_a_separator() -> None:
+    with pytest.raises(settings.SettingsError, match="each prefix must end"):
+        settings.platform(settings.Settings(allowed_images=["registry.example/team"]))
