@@ -1,0 +1,166 @@
+-- The ledger's tables: accounts, wallets, entries, rates, runs, statement lines, timers, nodes, policy.
+-- Units: micro-credits for amounts, pico-credits per second for prices, whole epoch seconds for time.
+-- Lock order everywhere: wallets by ascending id, then runs, timers, appends, and agents last.
+
+CREATE SCHEMA money;
+GRANT USAGE ON SCHEMA money TO moorage_app, moorage_read;
+
+-- System accounts have no balance column: a live revenue row would serialise every charge of the platform.
+CREATE TABLE money.account (
+    id    bigint PRIMARY KEY CHECK (id < 0),
+    code  text NOT NULL UNIQUE,
+    class text NOT NULL CHECK (class IN ('Asset', 'Revenue', 'Expense'))
+);
+INSERT INTO money.account (id, code, class) VALUES
+    (-1, 'funding:grants', 'Asset'),
+    (-2, 'revenue:compute', 'Revenue'),
+    (-3, 'expense:absorbed', 'Expense');
+
+CREATE TABLE money.policy (
+    one                    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    resume_minimum_seconds bigint NOT NULL DEFAULT 600 CHECK (resume_minimum_seconds BETWEEN 1 AND 2592000),
+    catchup_max_seconds    bigint NOT NULL DEFAULT 21600 CHECK (catchup_max_seconds BETWEEN 60 AND 2592000),
+    silent_after_seconds   bigint NOT NULL DEFAULT 40 CHECK (silent_after_seconds BETWEEN 1 AND 86400)
+);
+INSERT INTO money.policy DEFAULT VALUES;
+
+-- No index on a column that changes with a charge, so that every charge is a HOT update.
+CREATE TABLE money.wallet (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY CHECK (id > 0),
+    name           text NOT NULL CHECK (name <> ''),
+    cr_uid         uuid,
+    balance_micros bigint NOT NULL DEFAULT 0 CHECK (balance_micros BETWEEN -9000000000000 AND 9000000000000),
+    held_micros    bigint NOT NULL DEFAULT 0 CHECK (held_micros >= 0),
+    seq            bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),
+    burn_picos     bigint NOT NULL DEFAULT 0 CHECK (burn_picos >= 0),  -- sum of the rates of its runs in burn
+    waiting        integer NOT NULL DEFAULT 0 CHECK (waiting >= 0),    -- its open runs out of burn
+    as_of          bigint NOT NULL,                                    -- next uncharged second of its runs in burn
+    carry_picos    bigint NOT NULL DEFAULT 0 CHECK (carry_picos BETWEEN 0 AND 999999),
+    due_at         bigint,                                             -- copy of its timer
+    standing       text NOT NULL CHECK (standing IN ('Funded', 'Low', 'Exhausted')),
+    cut_at         bigint,                                             -- the second that could not be paid
+    low_micros     bigint NOT NULL DEFAULT 0 CHECK (low_micros >= 0),
+    closed_at      timestamptz,
+    CONSTRAINT exhausted_has_a_cut CHECK ((standing = 'Exhausted') = (cut_at IS NOT NULL)),
+    CONSTRAINT nothing_charged_after_cut CHECK (as_of <= cut_at)
+) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX wallet_name ON money.wallet (name) WHERE closed_at IS NULL;
+
+-- One row is one balanced movement between a wallet and a system account. No foreign keys here: the
+-- functions are the only writers, and a check per row would double the price of a charge.
+CREATE TABLE money.entry (
+    wallet_id            bigint NOT NULL,
+    seq                  bigint NOT NULL CHECK (seq > 0),
+    contra               bigint NOT NULL,
+    amount_micros        bigint NOT NULL CHECK (amount_micros <> 0),
+    balance_after_micros bigint NOT NULL,
+    kind                 text NOT NULL CHECK (kind IN ('Grant', 'Usage', 'Correction')),
+    key                  text CHECK (length(key) BETWEEN 1 AND 200),
+    run_id               bigint,   -- the run a correction belongs to
+    reason               text,
+    actor                text,
+    effective_at         bigint NOT NULL,
+    at                   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    xid                  xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (wallet_id, seq),
+    CONSTRAINT grant_has_a_key CHECK ((kind = 'Grant') = (key IS NOT NULL))
+);
+CREATE UNIQUE INDEX entry_key ON money.entry (key) WHERE key IS NOT NULL;
+
+CREATE TABLE money.rate (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    size       text NOT NULL CHECK (size <> ''),
+    rate_picos bigint NOT NULL CHECK (rate_picos BETWEEN 0 AND 1000000000000),
+    valid_from bigint NOT NULL
+);
+CREATE INDEX rate_latest ON money.rate (size, id DESC);
+
+-- How far we can prove that the pods of a node ran.
+CREATE TABLE money.node (
+    name    text PRIMARY KEY,
+    proven  bigint NOT NULL DEFAULT 0,      -- seconds before this one are proven
+    seen_at bigint NOT NULL,                -- database second of the last proof that moved it
+    silent  boolean NOT NULL DEFAULT false
+);
+
+-- One billable life of one container. In burn, its next uncharged second is its wallet's as_of;
+-- out of burn (just opened, or its node is silent) it is its own cursor.
+CREATE TABLE money.run (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    wallet_id    bigint NOT NULL REFERENCES money.wallet,
+    agent_uid    uuid NOT NULL,
+    pod_uid      uuid NOT NULL,
+    container_id text NOT NULL,
+    node         text NOT NULL REFERENCES money.node,
+    rate_id      bigint NOT NULL REFERENCES money.rate,
+    rate_picos   bigint NOT NULL,
+    started      bigint NOT NULL CHECK (started > 0),
+    cursor       bigint NOT NULL,
+    in_burn      boolean NOT NULL DEFAULT false,
+    absorbed     int8multirange NOT NULL DEFAULT '{}',  -- seconds before the cursor that nobody pays
+    cut_at       bigint,                                -- set when the wallet was topped up but its agent stays down
+    ended        bigint,
+    end_reason   text,
+    UNIQUE (pod_uid, container_id),
+    CHECK (cursor >= started),
+    CHECK (ended >= started),
+    CHECK (NOT in_burn OR ended IS NULL),
+    CHECK ((ended IS NULL) = (end_reason IS NULL))
+);
+CREATE INDEX run_open ON money.run (wallet_id) WHERE ended IS NULL;
+CREATE UNIQUE INDEX run_open_agent ON money.run (agent_uid) WHERE ended IS NULL;
+CREATE INDEX run_agent ON money.run (agent_uid, ended DESC) WHERE ended IS NOT NULL;
+CREATE INDEX run_burning ON money.run (node) WHERE in_burn;
+CREATE INDEX run_waiting ON money.run (node) WHERE NOT in_burn AND ended IS NULL;
+
+-- The statement of a closed run: every second of it is either charged or absorbed.
+CREATE TABLE money.line (
+    run_id           bigint PRIMARY KEY REFERENCES money.run,
+    wallet_id        bigint NOT NULL,
+    lo               bigint NOT NULL,
+    hi               bigint NOT NULL,
+    charged_seconds  bigint NOT NULL CHECK (charged_seconds >= 0),
+    absorbed_seconds bigint NOT NULL CHECK (absorbed_seconds >= 0),
+    rate_picos       bigint NOT NULL,
+    amount_picos     bigint NOT NULL,
+    at               timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (hi - lo = charged_seconds + absorbed_seconds),
+    CHECK (amount_picos = rate_picos * charged_seconds)
+);
+
+-- Movements between two system accounts: what the platform absorbs is booked, so that doubt has a price.
+CREATE TABLE money.system_entry (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    debit        bigint NOT NULL REFERENCES money.account,
+    credit       bigint NOT NULL REFERENCES money.account,
+    amount_picos bigint NOT NULL CHECK (amount_picos > 0),
+    run_id       bigint NOT NULL UNIQUE REFERENCES money.run,
+    at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    CHECK (debit <> credit)
+);
+
+-- When to look at a wallet next: its zero or its low mark, whichever comes first. Early is allowed, late is not.
+CREATE TABLE money.timer (
+    wallet_id bigint PRIMARY KEY REFERENCES money.wallet,
+    due_at    bigint NOT NULL
+);
+CREATE INDEX timer_due ON money.timer (due_at);
+
+CREATE FUNCTION money.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'money.% is append-only', TG_TABLE_NAME USING ERRCODE = 'MO006';
+END $$;
+
+DO $$
+DECLARE
+    kept text;
+BEGIN
+    FOREACH kept IN ARRAY ARRAY['entry', 'line', 'rate', 'system_entry', 'account'] LOOP
+        EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON money.%I '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION money.refuse_change()', kept);
+    END LOOP;
+END $$;
+
+-- Rows are written by the functions of the next migrations only, which run with their owner's rights.
+GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_app, moorage_read;

@@ -1,0 +1,145 @@
+-- The ledger's inner functions: they expect the wallet row to be locked, and are nobody's to call from outside.
+-- A wallet travels through them as a row value: `advance` charges it, `decide` draws the consequences and writes it.
+
+-- The only clock of the ledger; tests replace it.
+CREATE FUNCTION money.clock() RETURNS double precision LANGUAGE sql AS
+    'SELECT extract(epoch FROM clock_timestamp())::double precision';
+
+CREATE FUNCTION money.now_s() RETURNS bigint LANGUAGE sql AS 'SELECT floor(money.clock())::bigint';
+
+-- How far charges may go: every run in burn sits on a node that is proven to this second.
+CREATE FUNCTION money.horizon(t bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    -- LIMIT 1 per node keeps this at one index probe each, however many runs there are.
+    RETURN (SELECT least(t, min(n.proven)) FROM money.node n
+            CROSS JOIN LATERAL (SELECT 1 FROM money.run r WHERE r.node = n.name AND r.in_burn LIMIT 1) burning);
+END $$;
+
+CREATE FUNCTION money.available_picos(w money.wallet) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (w.balance_micros - w.held_micros) * 1000000 - w.carry_picos;
+END $$;
+
+CREATE FUNCTION money.length_s(seconds int8multirange) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(sum(upper(piece) - lower(piece)), 0)::bigint FROM unnest(seconds) piece);
+END $$;
+
+-- Seconds of a run before `until_s` that were paid, given that everything before it is charged or absorbed.
+CREATE FUNCTION money.charged_s(r money.run, until_s bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN until_s - r.started
+           - money.length_s(r.absorbed * int8multirange(int8range(r.started, greatest(r.started, until_s))));
+END $$;
+
+-- Walks a demand that grows at the given seconds and finds the first second that cannot be paid by all of it.
+-- `until_s` NULL looks ahead without end. Multiplies only what was found affordable, so nothing overflows.
+CREATE FUNCTION money.first_unpaid(
+    seconds bigint[], rates bigint[], available_picos bigint, until_s bigint, OUT zero bigint, OUT left_picos bigint
+) LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    demand bigint := 0;
+    next_s bigint;
+    paid   bigint;
+BEGIN
+    left_picos := available_picos;
+    FOR i IN 1 .. cardinality(seconds) LOOP
+        demand := demand + rates[i];
+        next_s := coalesce(seconds[i + 1], until_s);
+        CONTINUE WHEN demand = 0 OR next_s <= seconds[i];
+        paid := greatest(left_picos, 0) / demand;
+        IF next_s IS NULL OR paid < next_s - seconds[i] THEN
+            zero := seconds[i] + paid;
+            left_picos := left_picos - paid * demand;
+            RETURN;
+        END IF;
+        left_picos := left_picos - demand * (next_s - seconds[i]);
+    END LOOP;
+END $$;
+
+-- Runs of a wallet that may enter burn: their node speaks, and has proven both their cursor and the wallet's as_of.
+CREATE FUNCTION money.joinable(w money.wallet)
+RETURNS TABLE (run_id bigint, cursor_s bigint, rate_picos bigint, proven bigint) LANGUAGE sql STABLE AS $$
+    SELECT r.id, r.cursor, r.rate_picos, n.proven
+    FROM money.run r JOIN money.node n ON n.name = r.node
+    WHERE r.wallet_id = w.id AND r.ended IS NULL AND NOT r.in_burn AND r.cut_at IS NULL AND NOT n.silent
+      AND n.proven >= greatest(w.as_of, r.cursor) AND (w.cut_at IS NULL OR r.cursor < w.cut_at)
+$$;
+
+-- Moves usage (or, negative, a correction) between the wallet and revenue; what is below one micro stays in the carry.
+CREATE FUNCTION money.post_usage(w money.wallet, picos bigint, kind text, run_id bigint, effective_at bigint)
+RETURNS money.wallet LANGUAGE plpgsql AS $$
+DECLARE
+    total  bigint := w.carry_picos + picos;
+    micros bigint;
+BEGIN
+    w.carry_picos := mod(mod(total, 1000000) + 1000000, 1000000);
+    micros := (total - w.carry_picos) / 1000000;
+    IF micros = 0 THEN
+        RETURN w;
+    END IF;
+    IF micros > 0 AND micros > w.balance_micros - w.held_micros THEN
+        RAISE EXCEPTION 'usage of % micros would overdraw wallet %', micros, w.id;
+    END IF;
+    w.seq := w.seq + 1;
+    w.balance_micros := w.balance_micros - micros;
+    INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, run_id, effective_at)
+    VALUES (w.id, w.seq, -2, -micros, w.balance_micros, kind, run_id, effective_at);
+    RETURN w;
+END $$;
+
+-- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet.
+CREATE FUNCTION money.advance(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
+DECLARE
+    target    bigint := greatest(w.as_of, least(money.horizon(t), t, w.cut_at));
+    oldest    bigint;  -- seconds before this one are too old to charge
+    available bigint := money.available_picos(w);
+    seconds   bigint[] := ARRAY[w.as_of];
+    rates     bigint[] := ARRAY[w.burn_picos];
+    walk      record;
+    settled   bigint;
+    joined    bigint := 0;
+    rate_sum  bigint := 0;
+BEGIN
+    IF w.waiting > 0 THEN
+        target := (SELECT least(target, min(j.proven)) FROM money.joinable(w) j);
+    END IF;
+    oldest := target - (SELECT catchup_max_seconds FROM money.policy);
+    IF w.burn_picos > 0 AND w.as_of < oldest THEN
+        UPDATE money.run SET absorbed = absorbed + int8multirange(int8range(w.as_of, oldest))
+        WHERE wallet_id = w.id AND in_burn;
+        w.as_of := oldest;
+        seconds := ARRAY[w.as_of];
+    END IF;
+    IF w.waiting > 0 THEN
+        SELECT array_agg(s.second ORDER BY s.second, s.rate), array_agg(s.rate ORDER BY s.second, s.rate)
+        INTO seconds, rates
+        FROM (SELECT w.as_of AS second, w.burn_picos AS rate
+              UNION ALL
+              SELECT greatest(j.cursor_s, oldest), j.rate_picos FROM money.joinable(w) j WHERE j.cursor_s <= target) s;
+    END IF;
+    walk := money.first_unpaid(seconds, rates, available, target);
+    -- A backlog that cannot be paid ends before as_of, which the runs in burn have already paid.
+    settled := CASE WHEN walk.zero IS NULL THEN target ELSE greatest(walk.zero, w.as_of) END;
+    IF w.waiting > 0 THEN
+        WITH joining AS (
+            UPDATE money.run r
+            SET in_burn = true, cursor = settled, absorbed = r.absorbed
+                + int8multirange(int8range(r.cursor, greatest(r.cursor, oldest)))
+                + int8multirange(int8range(greatest(r.cursor, oldest, coalesce(walk.zero, settled)), settled))
+            FROM money.joinable(w) j
+            WHERE r.id = j.run_id AND j.cursor_s <= target AND greatest(j.cursor_s, oldest) <= settled
+            RETURNING r.rate_picos)
+        SELECT count(*), coalesce(sum(rate_picos), 0)::bigint INTO joined, rate_sum FROM joining;
+    END IF;
+    w.burn_picos := w.burn_picos + rate_sum;
+    w.waiting := w.waiting - joined;
+    w := money.post_usage(w, available - walk.left_picos, 'Usage', NULL, settled);
+    IF w.burn_picos > 0 OR joined > 0 THEN
+        w.as_of := settled;  -- an idle wallet stands still, so that its next run starts it
+    END IF;
+    IF walk.zero IS NOT NULL THEN
+        w.cut_at := w.as_of;
+    END IF;
+    RETURN w;
+END $$;

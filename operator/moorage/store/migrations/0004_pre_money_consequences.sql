@@ -1,0 +1,203 @@
+-- What follows from a wallet's balance: its zero, its standing, its agents' stop and return, the end of a run.
+-- Still inner functions; each expects the wallet row to be locked.
+
+-- The first second the wallet cannot pay if everything open goes on; NULL when nothing burns.
+CREATE FUNCTION money.predicted_zero(w money.wallet) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    seconds bigint[] := ARRAY[w.as_of];
+    rates   bigint[] := ARRAY[w.burn_picos];
+    oldest  bigint;
+BEGIN
+    IF w.waiting > 0 THEN
+        oldest := w.as_of - (SELECT catchup_max_seconds FROM money.policy);
+        SELECT array_agg(s.second ORDER BY s.second, s.rate), array_agg(s.rate ORDER BY s.second, s.rate)
+        INTO seconds, rates
+        FROM (SELECT w.as_of AS second, w.burn_picos AS rate
+              UNION ALL
+              SELECT greatest(r.cursor, oldest), r.rate_picos FROM money.run r JOIN money.node n ON n.name = r.node
+              WHERE r.wallet_id = w.id AND r.ended IS NULL AND NOT r.in_burn AND r.cut_at IS NULL AND NOT n.silent) s;
+    END IF;
+    RETURN (SELECT CASE WHEN zero IS NOT NULL THEN greatest(zero, w.as_of) END
+            FROM money.first_unpaid(seconds, rates, money.available_picos(w), NULL));
+END $$;
+
+-- What a top-up must at least bring before the agents of an exhausted wallet resume; 0 when they may run.
+CREATE FUNCTION money.missing(w money.wallet) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    needed numeric;  -- a sum over many agents may exceed a bigint before it is bounded
+BEGIN
+    IF w.cut_at IS NULL THEN
+        RETURN 0;
+    END IF;
+    SELECT ceil(coalesce(sum(r.rate_picos), 0) * p.resume_minimum_seconds / 1000000) INTO needed
+    FROM money.policy p
+    LEFT JOIN moorage.agent a
+        ON a.wallet_id = w.id AND a.money_veto AND NOT a.user_paused AND a.state <> 'Deleted'
+    LEFT JOIN LATERAL (SELECT rate_picos FROM money.rate WHERE size = a.size ORDER BY id DESC LIMIT 1) r ON true
+    GROUP BY p.resume_minimum_seconds;
+    RETURN greatest(0, least(greatest(needed, 1), 9000000000000)::bigint - (w.balance_micros - w.held_micros));
+END $$;
+
+-- Zero: every live agent of the wallet is stopped, in the transaction that found it.
+CREATE FUNCTION money.stop_agents(wallet bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM moorage.agent a
+    WHERE a.wallet_id = wallet AND a.state IN ('Running', 'Draining', 'Restoring', 'Snapshotting', 'Verifying')
+    ORDER BY a.uid FOR NO KEY UPDATE;
+    WITH touched AS (
+        UPDATE moorage.agent a SET
+            money_veto = true,
+            fence = a.fence + 1,
+            state = CASE a.state WHEN 'Running' THEN 'Draining' ELSE a.state END,
+            state_since = CASE a.state WHEN 'Running' THEN to_timestamp(money.clock()) ELSE a.state_since END,
+            stop_recorded = CASE a.state WHEN 'Running' THEN false ELSE a.stop_recorded END
+        WHERE a.wallet_id = wallet AND a.state IN ('Running', 'Draining', 'Restoring', 'Snapshotting', 'Verifying')
+        RETURNING a.namespace, a.name, a.fence)
+    INSERT INTO moorage.outbox (kind, namespace, name, reason, fence)
+    SELECT 'Agent', namespace, name, 'ZeroBalance', fence FROM touched;
+END $$;
+
+-- Credit is back: the money's veto is lifted, and a stop that is not recorded yet is called off. The seconds since
+-- the cut are absorbed; runs whose agent stays down are never charged beyond it.
+CREATE FUNCTION money.resume(w money.wallet, t bigint, OUT funded money.wallet, OUT resumed integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+    resumes_at bigint := greatest(t, w.as_of);
+BEGIN
+    PERFORM 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.money_veto AND a.state <> 'Deleted'
+    ORDER BY a.uid FOR NO KEY UPDATE;
+    WITH touched AS (
+        UPDATE moorage.agent a SET
+            money_veto = false,
+            fence = a.fence + 1,
+            state = CASE WHEN called_off THEN 'Running' ELSE a.state END,
+            state_since = CASE WHEN called_off THEN to_timestamp(money.clock()) ELSE a.state_since END
+        FROM (SELECT uid, state = 'Draining' AND NOT stop_recorded AND NOT user_paused AS called_off
+              FROM moorage.agent WHERE wallet_id = w.id AND money_veto AND state <> 'Deleted') seen
+        WHERE a.uid = seen.uid
+        RETURNING a.namespace, a.name, a.fence, a.user_paused),
+    told AS (
+        INSERT INTO moorage.outbox (kind, namespace, name, reason, fence)
+        SELECT 'Agent', namespace, name, 'Funded', fence FROM touched)
+    SELECT count(*) FILTER (WHERE NOT user_paused) INTO resumed FROM touched;
+    UPDATE money.run r SET
+        in_burn = false,
+        cursor = CASE WHEN goes_on THEN greatest(seen.hi, resumes_at) ELSE seen.hi END,
+        absorbed = CASE WHEN goes_on
+                        THEN r.absorbed + int8multirange(int8range(seen.hi, greatest(seen.hi, resumes_at)))
+                        ELSE r.absorbed END,
+        cut_at = CASE WHEN goes_on THEN NULL ELSE w.cut_at END
+    FROM (SELECT open.id, CASE WHEN open.in_burn THEN w.as_of ELSE open.cursor END AS hi,
+                 coalesce(a.state IN ('Running', 'Restoring'), false) AS goes_on
+          FROM money.run open LEFT JOIN moorage.agent a ON a.uid = open.agent_uid
+          WHERE open.wallet_id = w.id AND open.ended IS NULL AND open.cut_at IS NULL) seen
+    WHERE r.id = seen.id;
+    funded := w;
+    funded.burn_picos := 0;
+    funded.waiting := (SELECT count(*) FROM money.run r WHERE r.wallet_id = w.id AND r.ended IS NULL);
+    funded.cut_at := NULL;
+END $$;
+
+-- The next moment somebody has to look at this wallet; always in the future, NULL when nothing can happen by itself.
+CREATE FUNCTION money.next_look(w money.wallet, zero bigint, t bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    again_s constant bigint := t + 5;  -- something is due but its proof is late
+    due     bigint := zero;
+BEGIN
+    IF w.cut_at IS NOT NULL THEN
+        RETURN CASE WHEN w.burn_picos > 0 AND w.as_of < w.cut_at THEN again_s END;
+    END IF;
+    IF w.standing = 'Funded' AND w.burn_picos > 0 AND w.low_micros > 0 THEN
+        due := least(due, w.as_of + 1 + greatest(
+            0, money.available_picos(w) - (w.low_micros - w.held_micros) * 1000000) / w.burn_picos);
+    END IF;
+    RETURN CASE WHEN due <= t THEN again_s ELSE due END;
+END $$;
+
+-- Draws the consequences of a wallet's new balance and burn, and writes the row. The caller read the row after it
+-- held the lock, so writing absolute values loses nothing.
+CREATE FUNCTION money.decide(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
+DECLARE
+    zero    bigint := money.predicted_zero(w);
+    was     text := w.standing;
+    was_due bigint := w.due_at;
+BEGIN
+    -- Stopping does not wait for the proof, charging does. But a clock that jumps stops nobody without proof.
+    IF w.cut_at IS NULL AND (w.balance_micros <= w.held_micros OR (
+            zero <= t AND t - zero <= (SELECT catchup_max_seconds FROM money.policy))) THEN
+        w.cut_at := greatest(w.as_of, coalesce(zero, t));
+    END IF;
+    w.standing := CASE WHEN w.cut_at IS NOT NULL THEN 'Exhausted'
+                       WHEN w.balance_micros < w.low_micros THEN 'Low' ELSE 'Funded' END;
+    w.due_at := money.next_look(w, zero, t);
+    UPDATE money.wallet SET
+        balance_micros = w.balance_micros, held_micros = w.held_micros, seq = w.seq, burn_picos = w.burn_picos,
+        waiting = w.waiting, as_of = w.as_of, carry_picos = w.carry_picos, due_at = w.due_at,
+        standing = w.standing, cut_at = w.cut_at, low_micros = w.low_micros
+    WHERE id = w.id;
+    IF w.due_at IS NULL THEN
+        DELETE FROM money.timer WHERE wallet_id = w.id;
+    ELSIF w.due_at IS DISTINCT FROM was_due THEN
+        INSERT INTO money.timer (wallet_id, due_at) VALUES (w.id, w.due_at)
+        ON CONFLICT (wallet_id) DO UPDATE SET due_at = excluded.due_at;
+    END IF;
+    IF w.standing <> was THEN
+        IF w.standing = 'Exhausted' THEN
+            PERFORM money.stop_agents(w.id);
+        END IF;
+        PERFORM money.announce(w);
+    END IF;
+    RETURN w;
+END $$;
+
+-- Tells the operator that a wallet changed; the outbox row is the message, the notification only a hint.
+CREATE FUNCTION money.announce(w money.wallet) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO moorage.outbox (kind, name, reason)
+    VALUES ('Wallet', w.name, CASE w.standing WHEN 'Exhausted' THEN 'ZeroBalance' WHEN 'Low' THEN 'LowBalance'
+                                              ELSE 'Funded' END);
+    PERFORM pg_notify('moorage', '');
+END $$;
+
+-- Ends a run at a second: what was charged beyond it is given back exactly, what was not charged yet is charged as
+-- far as it is affordable and not older than the catch-up limit, and the statement line is written.
+CREATE FUNCTION money.finish_run(w money.wallet, r money.run, ended_s bigint, reason text)
+RETURNS money.wallet LANGUAGE plpgsql AS $$
+DECLARE
+    hi      bigint := CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END;
+    last_s  bigint := greatest(ended_s, r.started);
+    upto    bigint;
+    lo      bigint;
+    paid    bigint;
+    spare   bigint;
+    charged bigint;
+BEGIN
+    IF r.in_burn THEN
+        w.burn_picos := w.burn_picos - r.rate_picos;
+    ELSE
+        w.waiting := w.waiting - 1;
+    END IF;
+    IF last_s < hi THEN
+        w := money.post_usage(
+            w, -r.rate_picos * (money.charged_s(r, hi) - money.charged_s(r, last_s)), 'Correction', r.id, last_s);
+        r.absorbed := r.absorbed * int8multirange(int8range(r.started, last_s));
+    ELSE
+        upto := greatest(hi, least(last_s, w.cut_at, r.cut_at));
+        lo := greatest(hi, upto - (SELECT catchup_max_seconds FROM money.policy));
+        -- What the wallet's other runs still owe up to the cut is theirs.
+        spare := money.available_picos(w) - coalesce(w.burn_picos * (w.cut_at - w.as_of), 0);
+        paid := CASE WHEN r.rate_picos = 0 THEN upto - lo
+                     ELSE least(upto - lo, greatest(spare, 0) / r.rate_picos) END;
+        w := money.post_usage(w, r.rate_picos * paid, 'Usage', NULL, last_s);
+        r.absorbed := r.absorbed + int8multirange(int8range(hi, lo)) + int8multirange(int8range(lo + paid, last_s));
+    END IF;
+    UPDATE money.run SET in_burn = false, cursor = last_s, absorbed = r.absorbed, ended = last_s, end_reason = reason
+    WHERE id = r.id;
+    charged := money.charged_s(r, last_s);
+    INSERT INTO money.line (run_id, wallet_id, lo, hi, charged_seconds, absorbed_seconds, rate_picos, amount_picos)
+    VALUES (r.id, w.id, r.started, last_s, charged, last_s - r.started - charged, r.rate_picos, r.rate_picos * charged);
+    INSERT INTO money.system_entry (debit, credit, amount_picos, run_id)
+    SELECT -3, -2, r.rate_picos * (last_s - r.started - charged), r.id
+    WHERE r.rate_picos > 0 AND last_s - r.started > charged;
+    RETURN w;
+END $$;

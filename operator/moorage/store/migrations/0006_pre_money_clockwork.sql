@@ -1,0 +1,172 @@
+-- The ledger's clockwork: proof of nodes, settlement of many wallets, and who may call what.
+
+-- Moves nodes forward, never back, and never beyond the database's own clock.
+CREATE FUNCTION money.prove(epoch bigint, names text[], proofs bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
+DECLARE
+    t bigint := money.now_s();
+BEGIN
+    PERFORM moorage.require_epoch(epoch);
+    INSERT INTO money.node (name, seen_at)
+    SELECT DISTINCT name, t FROM unnest(names) name ORDER BY name ON CONFLICT DO NOTHING;
+    PERFORM 1 FROM money.node n ORDER BY n.name FOR NO KEY UPDATE;
+    UPDATE money.node n SET proven = least(given.proven, t), seen_at = t, silent = false
+    FROM unnest(names, proofs) given (name, proven)
+    WHERE n.name = given.name AND least(given.proven, t) > n.proven;
+    UPDATE money.node n SET silent = true
+    WHERE NOT n.silent AND t - n.seen_at > (SELECT silent_after_seconds FROM money.policy);
+END $$;
+
+-- Takes the runs of silent nodes out of burn, so that one dead node does not hold up everybody's charge.
+-- Returns how many wallets it parked; call again while it is the limit.
+CREATE FUNCTION money.park_silent(epoch bigint, wallets_max integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
+DECLARE
+    ids    bigint[];
+    one    bigint;
+    w      money.wallet;
+    t      bigint;
+    parked bigint;
+    rates  bigint;
+BEGIN
+    PERFORM moorage.require_epoch(epoch);
+    ids := ARRAY(SELECT DISTINCT r.wallet_id FROM money.run r JOIN money.node n ON n.name = r.node
+                 WHERE r.in_burn AND n.silent ORDER BY r.wallet_id LIMIT wallets_max);
+    PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
+    FOREACH one IN ARRAY ids LOOP
+        SELECT * INTO w FROM money.wallet x WHERE x.id = one;
+        t := greatest(money.now_s(), w.as_of);
+        w := money.advance(w, t);
+        WITH parking AS (
+            UPDATE money.run r SET in_burn = false, cursor = w.as_of FROM money.node n
+            WHERE r.wallet_id = one AND r.in_burn AND n.name = r.node AND n.silent RETURNING r.rate_picos)
+        SELECT count(*), coalesce(sum(rate_picos), 0)::bigint INTO parked, rates FROM parking;
+        w.burn_picos := w.burn_picos - rates;
+        w.waiting := w.waiting + parked;
+        PERFORM money.decide(w, t);
+    END LOOP;
+    RETURN cardinality(ids);
+END $$;
+
+-- Lets waiting runs join whose node has proven their cursor. Returns the last wallet it looked at, NULL at the end.
+CREATE FUNCTION money.join_proven(epoch bigint, after_wallet bigint, wallets_max integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    PERFORM moorage.require_epoch(epoch);
+    ids := ARRAY(SELECT DISTINCT r.wallet_id FROM money.run r
+                 JOIN money.node n ON n.name = r.node JOIN money.wallet x ON x.id = r.wallet_id
+                 WHERE NOT r.in_burn AND r.ended IS NULL AND r.cut_at IS NULL AND NOT n.silent
+                   AND n.proven >= r.cursor AND (x.cut_at IS NULL OR r.cursor < x.cut_at)
+                   AND r.wallet_id > after_wallet
+                 ORDER BY r.wallet_id LIMIT wallets_max);
+    PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
+    PERFORM money.settle_each(ids);
+    RETURN ids[cardinality(ids)];
+END $$;
+
+-- Settles locked wallets one by one by the exact path; returns how many hit zero.
+CREATE FUNCTION money.settle_each(ids bigint[]) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    one       bigint;
+    w         money.wallet;
+    t         bigint;
+    was       text;
+    exhausted integer := 0;
+BEGIN
+    FOREACH one IN ARRAY ids LOOP
+        SELECT * INTO w FROM money.wallet x WHERE x.id = one;
+        was := w.standing;
+        t := greatest(money.now_s(), w.as_of);
+        w := money.decide(money.advance(w, t), t);
+        exhausted := exhausted + (w.standing = 'Exhausted' AND was <> 'Exhausted')::integer;
+    END LOOP;
+    RETURN exhausted;
+END $$;
+
+-- Charges locked wallets in one statement; leaves those that are due, short, waiting or crossing their low mark.
+CREATE FUNCTION money.settle_many(ids bigint[], t bigint, horizon_s bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    oldest  bigint := horizon_s - (SELECT catchup_max_seconds FROM money.policy);
+    settled bigint;
+BEGIN
+    WITH owed AS MATERIALIZED (
+        SELECT w.id, CASE WHEN money_available / nullif(w.burn_picos, 0) > t - w.as_of
+                          THEN w.carry_picos + w.burn_picos * (horizon_s - w.as_of) END AS total_picos,
+               CASE w.standing WHEN 'Low' THEN w.held_micros ELSE w.low_micros END AS stay_above_micros
+        FROM money.wallet w
+        CROSS JOIN LATERAL (
+            SELECT (w.balance_micros - w.held_micros) * 1000000 - w.carry_picos AS money_available) available
+        WHERE w.id = ANY (ids) AND w.cut_at IS NULL AND w.waiting = 0 AND w.as_of < horizon_s AND w.as_of >= oldest
+    ), charged AS (
+        UPDATE money.wallet w SET
+            balance_micros = w.balance_micros - o.total_picos / 1000000,
+            carry_picos = o.total_picos % 1000000,
+            seq = w.seq + (o.total_picos >= 1000000)::integer,
+            as_of = horizon_s
+        FROM owed o
+        WHERE w.id = o.id AND w.balance_micros - o.total_picos / 1000000 >= o.stay_above_micros
+        RETURNING w.id, w.seq, w.balance_micros, o.total_picos / 1000000 AS micros
+    ), posted AS (
+        INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, effective_at)
+        SELECT id, seq, -2, -micros, balance_micros, 'Usage', horizon_s FROM charged WHERE micros > 0
+    )
+    SELECT count(*) INTO settled FROM charged;
+    RETURN settled;
+END $$;
+
+-- Wallets whose timer is due, oldest first. Timers are chosen without a lock: settling twice charges once.
+CREATE FUNCTION money.settle_due(epoch bigint, wallets_max integer, OUT wallets bigint, OUT exhausted integer)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    PERFORM moorage.require_epoch(epoch);
+    ids := ARRAY(SELECT d.wallet_id FROM (
+                     SELECT m.wallet_id FROM money.timer m WHERE m.due_at <= money.now_s()
+                     ORDER BY m.due_at LIMIT wallets_max) d ORDER BY d.wallet_id);
+    PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
+    exhausted := money.settle_each(ids);
+    wallets := cardinality(ids);
+END $$;
+
+-- Wallets with after_wallet < id <= upto_wallet: the plain charge, cheap enough to run over everybody.
+CREATE FUNCTION money.settle_range(
+    epoch bigint, after_wallet bigint, upto_wallet bigint, OUT wallets bigint, OUT exhausted integer
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
+DECLARE
+    ids       bigint[];
+    rest      bigint[];
+    t         bigint;
+    horizon_s bigint;
+BEGIN
+    PERFORM moorage.require_epoch(epoch);
+    ids := ARRAY(SELECT x.id FROM money.wallet x
+                 WHERE x.id > after_wallet AND x.id <= upto_wallet AND (x.burn_picos > 0 OR x.waiting > 0)
+                 ORDER BY x.id);
+    PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
+    t := money.now_s();
+    horizon_s := money.horizon(t);
+    wallets := money.settle_many(ids, t, horizon_s);
+    rest := ARRAY(SELECT x.id FROM money.wallet x
+                  WHERE x.id = ANY (ids)
+                    AND (x.waiting > 0 OR x.as_of < least(horizon_s, x.cut_at) OR x.due_at <= t)
+                  ORDER BY x.id);
+    wallets := wallets + cardinality(rest);
+    exhausted := money.settle_each(rest);
+END $$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA money FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    money.clock(), money.now_s(), money.current_rate(text), money.zero_at(bigint), money.missing_micros(bigint),
+    money.accrued_balance_micros(bigint)
+TO moorage_app, moorage_read;
+GRANT EXECUTE ON FUNCTION
+    money.set_policy(bigint, bigint, bigint), money.publish_rate(text, bigint),
+    money.ensure_wallet(bigint, text, uuid, bigint), money.grant_credit(text, bigint, text, text, text),
+    money.open_run(bigint, uuid, uuid, text, text, text, bigint), money.close_run(bigint, uuid, bigint, text),
+    money.prove(bigint, text[], bigint[]), money.park_silent(bigint, integer),
+    money.join_proven(bigint, bigint, integer), money.settle_due(bigint, integer),
+    money.settle_range(bigint, bigint, bigint)
+TO moorage_app;

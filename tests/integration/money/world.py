@@ -1,0 +1,156 @@
+"""A ledger on a database whose clock the test sets, with tenants and agents made by hand."""
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from moorage.model.ledger import Granted, WalletView
+from moorage.store.database import Database
+from moorage.store.ledger import Ledger
+
+START_S = 1_000_000
+NODE = "node-a"
+RATE_PICOS = 10_000_000  # ten micro-credits per second: a credit lasts 100,000 seconds
+
+FAKE_CLOCK = """
+CREATE TABLE money.test_clock (now_s double precision NOT NULL);
+INSERT INTO money.test_clock VALUES (1000000);
+GRANT SELECT ON money.test_clock TO moorage_app, moorage_read;
+CREATE OR REPLACE FUNCTION money.clock() RETURNS double precision LANGUAGE sql AS 'SELECT now_s FROM money.test_clock';
+"""
+
+
+@dataclass
+class World:
+    """What a test needs to play the operator: `sql` acts as the owner, `ledger` with the application's rights."""
+
+    database: Database
+    sql: "asyncpg.Connection[Any]"
+    ledger: Ledger
+    epoch: int = 1
+    tenants: dict[str, uuid.UUID] = field(default_factory=dict)
+
+    async def at(self, now_s: float) -> None:
+        """Set the database's clock."""
+        await self.sql.execute("UPDATE money.test_clock SET now_s = $1", float(now_s))
+
+    async def wallet(self, name: str = "acme", *, micros: int = 0, low_micros: int = 0) -> int:
+        """Open a wallet, with credit if asked."""
+        wallet_id = await self.ledger.ensure_wallet(
+            epoch=self.epoch, name=name, cr_uid=str(uuid.uuid4()), low_micros=low_micros
+        )
+        if micros:
+            await self.grant(micros, name=name)
+        return wallet_id
+
+    async def grant(self, micros: int, *, name: str = "acme", key: str | None = None) -> Granted:
+        """Book credit under a new key."""
+        return await self.ledger.grant(
+            wallet_name=name, amount_micros=micros, key=key or str(uuid.uuid4()), reason="test", actor="test"
+        )
+
+    async def agent(self, name: str, *, wallet: str = "acme", size: str = "small", state: str = "Running") -> str:
+        """Make an agent's record."""
+        wallet_id = await self.sql.fetchval("SELECT id FROM money.wallet WHERE name = $1", wallet)
+        if wallet not in self.tenants:
+            self.tenants[wallet] = uuid.uuid4()
+            await self.sql.execute(
+                "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)"
+                " VALUES ($1, $2, $3, $4, '')",
+                self.tenants[wallet],
+                wallet,
+                f"mn-{wallet}",
+                wallet_id,
+            )
+        uid = uuid.uuid4()
+        await self.sql.execute(
+            "INSERT INTO moorage.agent (uid, tenant_uid, wallet_id, namespace, name, size, state)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            uid,
+            self.tenants[wallet],
+            wallet_id,
+            f"mn-{wallet}",
+            name,
+            size,
+            state,
+        )
+        return str(uid)
+
+    async def open(
+        self, agent: str, started_s: int, *, pod: str | None = None, node: str = NODE, size: str = "small"
+    ) -> str:
+        """Open a run and return its pod."""
+        pod = pod or str(uuid.uuid4())
+        await self.ledger.open_run(
+            epoch=self.epoch,
+            agent_uid=agent,
+            pod_uid=pod,
+            container_id=f"containerd://{pod}",
+            node=node,
+            size=size,
+            started_s=started_s,
+        )
+        return pod
+
+    async def close(self, pod: str, ended_s: int | None) -> None:
+        """Close a run."""
+        await self.ledger.close_run(epoch=self.epoch, pod_uid=pod, ended_s=ended_s, reason="PodGone")
+
+    async def prove(self, **proofs: int) -> None:
+        """Move nodes; `node_a=5` is the node `node-a`."""
+        await self.ledger.prove(
+            epoch=self.epoch, proofs={name.replace("_", "-"): second for name, second in proofs.items()}
+        )
+
+    async def proven_at(self, now_s: int) -> None:
+        """Set the clock, and prove the usual node to it."""
+        await self.at(now_s)
+        await self.prove(node_a=now_s)
+
+    async def settle(self) -> None:
+        """Settle everybody."""
+        await self.ledger.settle_all(epoch=self.epoch)
+
+    async def see(self, name: str = "acme") -> WalletView:
+        """The wallet as it stands."""
+        view = await self.ledger.wallet(name)
+        assert view is not None
+        return view
+
+    async def record(self, agent: str) -> "asyncpg.Record":
+        """An agent's row."""
+        return await self.sql.fetchrow("SELECT * FROM moorage.agent WHERE uid = $1", uuid.UUID(agent))
+
+    async def lines(self) -> list[tuple[int, int, int, int]]:
+        """The statement lines: from, to, charged, absorbed."""
+        rows = await self.sql.fetch("SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY run_id")
+        return [tuple(row) for row in rows]
+
+    async def outbox(self) -> list[tuple[str, str, str]]:
+        """Kind, name and reason of every wake-up, oldest first."""
+        return [tuple(row) for row in await self.sql.fetch("SELECT kind, name, reason FROM moorage.outbox ORDER BY id")]
+
+    async def broken(self) -> list[str]:
+        """The invariants that do not hold."""
+        return [f"{check.id}: {check.examples}" for check in await self.ledger.verify() if check.violations]
+
+
+@contextlib.asynccontextmanager
+async def new_world(url: str) -> AsyncIterator[World]:
+    """A ledger with a fake clock, one leader, one size and one node."""
+    sql = await asyncpg.connect(url)
+    database = await Database.connect(url, size_max=4)
+    try:
+        await sql.execute(FAKE_CLOCK)
+        await sql.execute("UPDATE moorage.leader SET epoch = 1, holder = 'test', expires_at = 'infinity'")
+        world = World(database, sql, Ledger(database))
+        await world.ledger.publish_rate(size="small", rate_picos=RATE_PICOS)
+        await world.prove(node_a=START_S)
+        yield world
+    finally:
+        await database.close()
+        await sql.close()
