@@ -94,6 +94,11 @@ def build(layout: Layout) -> tuple[Image, Image]:
     return images
 
 
+def names(layout: Layout) -> tuple[str, str]:
+    """The names of the platform's image and the chatbot's, as this folder's content would make them."""
+    return _image(layout, PLATFORM).name, _image(layout, AGENT).name
+
+
 def content_hash(context: Path, copied: tuple[str, ...]) -> str:
     """A short hash over the base's recipe and the names and contents of everything a Dockerfile copies."""
     digest = hashlib.sha256(_base_hash().encode())
