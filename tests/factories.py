@@ -1,0 +1,213 @@
+"""Values for tests: each function gives a plain, valid one; keyword arguments say what is special about it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moorage.model import agent as agents
+from moorage.model import namespace as tenants
+from moorage.model.agent import Agent
+from moorage.model.domain import AgentRef, Domain, DomainSpec
+from moorage.model.ledger import WalletView
+from moorage.model.metadata import Metadata
+from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
+from moorage.model.namespace import TenantNamespace
+from moorage.model.observation import JobOutcome, JobView, Observation, PodPhase, PodView, VolumeView
+from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
+from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState, SnapshotFacts, WalletFacts
+from moorage.model.wallet import Standing, Wallet
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+AGENT_UID = "a0000000-0000-4000-8000-000000000001"
+TENANT_UID = "b0000000-0000-4000-8000-000000000001"
+ATTEMPT_ID = "c0000000-0000-4000-8000-000000000001"
+SNAPSHOT_ID = "d0000000-0000-4000-8000-000000000001"
+POD_HASH = "0123456789abcdef"
+
+
+def agent_manifest(**spec: Any) -> dict[str, Any]:
+    """An Agent as the API server shows it, of the runtime `chatbot` unless the spec says otherwise."""
+    base = {"size": "small"} if "image" in spec else {"runtime": "chatbot", "size": "small"}
+    return {
+        "apiVersion": "moorage.dev/v1alpha1",
+        "kind": "Agent",
+        "metadata": {"name": "helper", "namespace": "mn-acme", "uid": AGENT_UID, "generation": 1},
+        "spec": base | spec,
+    }
+
+
+def agent(*, status: dict[str, Any] | None = None, deleting: bool = False, **spec: Any) -> Agent:
+    """An Agent; keyword arguments are fields of its spec as in a manifest."""
+    manifest = agent_manifest(**spec) | {"status": status or {}}
+    if deleting:
+        manifest["metadata"]["deletionTimestamp"] = "2026-05-01T12:00:00Z"
+    return agents.from_manifest(manifest)
+
+
+def tenant(**quota: Any) -> TenantNamespace:
+    """A Namespace of ours; keyword arguments are its quota."""
+    spec: dict[str, Any] = {"walletRef": {"name": "acme"}}
+    if quota:
+        spec["quota"] = quota
+    metadata = {"name": "acme", "uid": TENANT_UID, "generation": 1}
+    return tenants.from_manifest({"metadata": metadata, "spec": spec})
+
+
+def wallet(*, status: dict[str, Any] | None = None) -> Wallet:
+    """A Wallet."""
+    return Wallet(metadata=Metadata(name="acme", generation=1), status=status or {})
+
+
+def domain() -> Domain:
+    """A Domain."""
+    spec = DomainSpec(hostname="bot.example.com", agent_ref=AgentRef(name="helper"))
+    return Domain(metadata=Metadata(name="bot", namespace="mn-acme", generation=1), spec=spec)
+
+
+def platform(**changes: Any) -> Platform:
+    """A platform with one size, one runtime and one allowed registry."""
+    base: dict[str, Any] = {
+        "sizes": {"small": SizeClass(cpu="250m", memory="256Mi", rate_picos=10_000_000)},
+        "runtimes": {"chatbot": "localhost/moorage-agent:dev"},
+        "allowed_images": ("registry.example.com/",),
+        "mover": mover_offer(),
+    }
+    return Platform(**base | changes)
+
+
+def mover_offer(**changes: Any) -> MoverOffer:
+    """How movers are made: two destinations, the object store and the platform's API."""
+    base: dict[str, Any] = {
+        "image": "localhost/moorage:dev",
+        "api_url": "https://10.77.0.1:8443",
+        "api_ca_pem": "-----BEGIN CERTIFICATE-----\nZm9y\n-----END CERTIFICATE-----\n",
+        "egress": (Egress(cidr="10.77.0.1/32", port=9000), Egress(cidr="10.77.0.1/32", port=8443)),
+    }
+    return MoverOffer(**base | changes)
+
+
+def agent_record(**changes: Any) -> AgentRecord:
+    """The record of an agent with storage that runs its first incarnation."""
+    base: dict[str, Any] = {
+        "uid": AgentUid(AGENT_UID),
+        "tenant_uid": TenantUid(TENANT_UID),
+        "namespace": "mn-acme",
+        "name": "helper",
+        "state": AgentState.RUNNING,
+        "state_since": NOW - timedelta(minutes=5),
+        "fence": 1,
+        "money_veto": False,
+        "user_paused": False,
+        "incarnation": 1,
+        "pod_uid": PodUid("pod-1"),
+        "stop_recorded": False,
+        "has_storage": True,
+        "volume_generation": 1,
+        "volume_uid": "volume-1",
+        "failures": 0,
+        "retry_at": None,
+        "archive_at": None,
+        "attempt": None,
+        "snapshot": None,
+        "wallet": wallet_facts(),
+        "now": NOW,
+    }
+    return AgentRecord(**base | changes)
+
+
+def wallet_facts(**changes: Any) -> WalletFacts:
+    """A funded wallet that ends in an hour."""
+    base: dict[str, Any] = {
+        "id": WalletId(1),
+        "name": "acme",
+        "standing": Standing.FUNDED,
+        "zero_at": NOW + timedelta(hours=1),
+        "missing_micros": 0,
+    }
+    return WalletFacts(**base | changes)
+
+
+def wallet_view(**changes: Any) -> WalletView:
+    """A funded wallet as the ledger shows it."""
+    base: dict[str, Any] = {
+        "id": WalletId(1),
+        "name": "acme",
+        "standing": Standing.FUNDED,
+        "balance_micros": 12_345_678,
+        "live_balance_micros": 12_345_600,
+        "held_micros": 0,
+        "burn_picos": 10_000_000,
+        "zero_at": NOW + timedelta(hours=1),
+        "runway_seconds": 3600,
+        "missing_micros": 0,
+        "now": NOW,
+    }
+    return WalletView(**base | changes)
+
+
+def snapshot_facts(**changes: Any) -> SnapshotFacts:
+    """A verified snapshot, an hour old."""
+    base: dict[str, Any] = {
+        "id": SnapshotId(SNAPSHOT_ID),
+        "taken_at": NOW - timedelta(hours=1),
+        "bytes": 1_048_576,
+        "files": 3,
+    }
+    return SnapshotFacts(**base | changes)
+
+
+def attempt(**changes: Any) -> Attempt:
+    """A snapshot attempt whose mover may run."""
+    base: dict[str, Any] = {
+        "id": ATTEMPT_ID,
+        "snapshot_id": SnapshotId(SNAPSHOT_ID),
+        "kind": AttemptKind.SNAPSHOT,
+        "state": AttemptState.STARTED,
+        "created_at": NOW - timedelta(seconds=5),
+    }
+    return Attempt(**base | changes)
+
+
+def pod_view(**changes: Any) -> PodView:
+    """A ready pod of the first incarnation."""
+    base: dict[str, Any] = {
+        "name": "helper-1",
+        "uid": PodUid("pod-1"),
+        "phase": PodPhase.RUNNING,
+        "ready": True,
+        "deleting": False,
+        "node": "node",
+        "node_ready": True,
+        "spec_hash": POD_HASH,
+        "container_id": "containerd://1",
+        "started_at": NOW - timedelta(minutes=4),
+        "ended_at": None,
+        "waiting_reason": None,
+        "unschedulable": False,
+        "restarts": 0,
+        "image_id": "localhost/moorage-agent@sha256:1",
+    }
+    return PodView(**base | changes)
+
+
+def volume_view(**changes: Any) -> VolumeView:
+    """The bound claim of the first volume generation."""
+    base: dict[str, Any] = {"name": "data-helper-1", "uid": "volume-1", "bound": True, "deleting": False}
+    return VolumeView(**base | changes)
+
+
+def job_view(**changes: Any) -> JobView:
+    """A mover at work."""
+    base: dict[str, Any] = {
+        "name": f"mover-{ATTEMPT_ID}",
+        "uid": "job-1",
+        "attempt_id": ATTEMPT_ID,
+        "outcome": JobOutcome.ACTIVE,
+        "deleting": False,
+    }
+    return JobView(**base | changes)
+
+
+def observation(**changes: Any) -> Observation:
+    """A world in order: one ready pod, one bound claim, no mover."""
+    base: dict[str, Any] = {"pods": (pod_view(),), "volumes": (volume_view(),), "jobs": (), "ended": ()}
+    return Observation(**base | changes)

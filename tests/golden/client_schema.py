@@ -1,0 +1,29 @@
+"""The official client's schema as an independent opinion: what of a manifest it does not accept."""
+
+import json
+from typing import Any
+
+import pydantic
+from kubernetes import client
+
+CLASSES: dict[tuple[str, str], Any] = {  # Any: the client has no types of its own
+    ("v1", "Namespace"): client.V1Namespace,
+    ("v1", "ResourceQuota"): client.V1ResourceQuota,
+    ("v1", "ServiceAccount"): client.V1ServiceAccount,
+    ("v1", "ConfigMap"): client.V1ConfigMap,
+    ("v1", "PersistentVolumeClaim"): client.V1PersistentVolumeClaim,
+    ("v1", "Service"): client.V1Service,
+    ("v1", "Pod"): client.V1Pod,
+    ("batch/v1", "Job"): client.V1Job,
+    ("networking.k8s.io/v1", "NetworkPolicy"): client.V1NetworkPolicy,
+}
+
+
+def problems(manifest: dict[str, Any]) -> list[str]:
+    """Unknown fields, wrong types and missing required fields by their place; empty when it fits."""
+    kind = CLASSES[manifest["apiVersion"], manifest["kind"]]
+    try:
+        kind.model_validate_json(json.dumps(manifest), strict=True)
+    except pydantic.ValidationError as error:
+        return [f"{'.'.join(str(step) for step in item['loc'])}: {item['type']}" for item in error.errors()]
+    return []
