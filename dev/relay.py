@@ -50,9 +50,11 @@ def serve(netns_file: Path, forwards: list[Forward]) -> None:
 
 
 async def _serve(listeners: list[tuple[socket.socket, Forward]]) -> None:
-    for listener, forward in listeners:
-        await asyncio.start_server(_handler(forward), sock=listener, limit=CHUNK_BYTES)
-    await asyncio.Event().wait()
+    async with contextlib.AsyncExitStack() as servers:
+        for listener, forward in listeners:
+            server = await asyncio.start_server(_handler(forward), sock=listener, limit=CHUNK_BYTES)
+            await servers.enter_async_context(server)
+        await asyncio.Event().wait()
 
 
 def _handler(forward: Forward) -> "asyncio.streams._ClientConnectedCallback":  # the name the type stubs give it
