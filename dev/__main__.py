@@ -22,6 +22,9 @@ def main() -> int:
     except Trouble as trouble:
         print(f"\n{trouble}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"\nRun it as root: {error.filename} is not yours to touch.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted. `make down` removes what was started.", file=sys.stderr)
         return 130

@@ -42,6 +42,11 @@ def down(layout: Layout) -> None:
         with contextlib.suppress(Trouble):
             processes.run(["ip", "netns", "del", layout.name])
         layout.netns.unlink(missing_ok=True)
+    folder = layout.netns.parent
+    if folder.exists() and not any(folder.iterdir()):
+        # `ip` mounts this folder on itself for the first namespace and leaves it so after the last.
+        with contextlib.suppress(Trouble):
+            processes.run(["umount", str(folder)])
 
 
 def enter(netns: Path) -> None:

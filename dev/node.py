@@ -21,7 +21,7 @@ def start_runtime(layout: Layout) -> None:
     cgroups.up(layout)
     for name in ("containerd", "cni", "kubelet", "podlogs", "s"):
         (layout.run / name).mkdir(exist_ok=True, mode=0o711)
-    (layout.run / "cni" / "10-moorage.conflist").write_text(json.dumps(_pod_network(layout), indent=2))
+    _publish(layout.run / "cni" / "10-moorage.conflist", json.dumps(_pod_network(layout), indent=2))
     config = layout.run / "containerd.toml"
     config.write_text(_containerd(layout))
     processes.start(layout, "containerd", [str(layout.bin / "containerd"), f"--config={config}"], inside=True)
@@ -51,6 +51,14 @@ def ctr(layout: Layout, *arguments: str) -> str:
     """Run containerd's own client in the pods' namespace of images and containers."""
     argv = [str(layout.bin / "ctr"), "--address", str(layout.containerd_socket), "--namespace", "k8s.io"]
     return processes.run([*argv, *arguments])
+
+
+def _publish(path: Path, content: str) -> None:
+    # containerd watches this folder and would read a file that is half written.
+    if not path.exists() or path.read_text() != content:
+        pending = path.with_name(f".{path.name}.pending")
+        pending.write_text(content)
+        pending.replace(path)
 
 
 def _runtime_answers(layout: Layout) -> bool:

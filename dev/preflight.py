@@ -32,7 +32,7 @@ def check(layout: Layout) -> None:
     _check_kernel()
     _check_disk(layout)
     ports.free_block(layout.ports_first)
-    lacking = missing_packages()
+    lacking = missing_packages(f"{os.environ.get('PATH', '')}:{processes.SYSTEM_PATH}")
     if lacking and shutil.which("apt-get") is None:
         raise Trouble(f"Install {', '.join(lacking)} (Debian's names): this machine has no apt-get to do it with.")
     if lacking:
@@ -47,10 +47,17 @@ def check_rights() -> None:
         raise Trouble("Run it as root: a node needs namespaces, mounts and control groups.")
 
 
-def missing_packages() -> list[str]:
-    """Debian packages whose program is not on the path."""
-    path = f"{os.environ.get('PATH', '')}:{processes.SYSTEM_PATH}"
+def missing_packages(path: str) -> list[str]:
+    """Debian packages whose program is not on this search path."""
     return [package for package, program in PACKAGES.items() if shutil.which(program, path=path) is None]
+
+
+def check_space(path: Path, gibibytes: int) -> None:
+    """The disk under a path, which need not exist yet, must have this much room."""
+    place = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(place).free / 2**30
+    if free < gibibytes:
+        raise Trouble(f"Free {gibibytes} GiB at {place}: only {free:.1f} GiB are left.")
 
 
 def _check_kernel() -> None:
@@ -65,10 +72,7 @@ def _check_disk(layout: Layout) -> None:
     cold = bool(toolchain.needed(layout))
     wanted = {layout.cache: DISK_GIB_COLD if cold else DISK_GIB_WARM, layout.run: DISK_GIB_WARM}
     for path, gibibytes in wanted.items():
-        place = next(parent for parent in (path, *path.parents) if parent.exists())
-        free = shutil.disk_usage(place).free / 2**30
-        if free < gibibytes:
-            raise Trouble(f"Free {gibibytes} GiB at {place}: only {free:.1f} GiB are left.")
+        check_space(path, gibibytes)
 
 
 def _install(packages: list[str]) -> None:

@@ -32,7 +32,7 @@ class Record:
     since: float
 
 
-def start(  # noqa: PLR0913 -- what a daemon is started with, all named at the call
+def start(
     layout: Layout,
     name: str,
     argv: Sequence[str],
