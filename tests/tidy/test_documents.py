@@ -1,0 +1,108 @@
+"""What the documents promise to list is listed: every setting, metric, reason, dependency; nothing that is gone."""
+
+import ast
+import re
+import tomllib
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+from moorage import settings
+from moorage.model.conditions import Reason
+from moorage.observability import Metrics
+from tests.tidy import tree
+from tests.tidy.tree import ROOT
+
+PAGES = sorted(path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def _metrics() -> dict[str, str]:
+    suffixes = {"counter": "_total", "info": "_info"}
+    families = Metrics().registry.collect()
+    return {family.name + suffixes.get(family.type, ""): family.documentation for family in families}
+
+
+def _dependencies() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = [*project["dependency-groups"].values(), project["project"]["dependencies"]]
+    wanted = [*project["build-system"]["requires"], *(entry for group in groups for entry in group)]
+    return {re.split(r"[^A-Za-z0-9_.-]", entry, maxsplit=1)[0] for entry in wanted}
+
+
+def test_every_setting_is_documented() -> None:
+    names = {settings.PREFIX + knob.name.upper() for knob in fields(settings.Settings)}
+    rows = {name for name in tree.first_column(tree.document("settings.md")) if name.startswith(settings.PREFIX)}
+    assert rows == names
+
+
+def test_documented_defaults_are_the_real_ones() -> None:
+    rows = tree.first_column(tree.document("settings.md"))
+    for knob in fields(settings.Settings):
+        assert knob.default is not MISSING or knob.default_factory is not MISSING, knob.name
+        default = knob.default if knob.default is not MISSING else knob.default_factory()
+        shown = rows[settings.PREFIX + knob.name.upper()][0].strip("`")
+        match default:
+            case "" | None:
+                assert shown == "", knob.name
+            case (str() as host, int() as port):
+                assert shown == f"{host}:{port}", knob.name
+            case int() | str():
+                assert shown == str(default), knob.name
+            case _:
+                # JSON in the table, a Python literal here: the same for what we use.
+                assert ast.literal_eval(shown) == default, knob.name
+
+
+def test_every_metric_is_documented() -> None:
+    rows = {name for name in tree.first_column(tree.document("metrics.md")) if name.startswith("moorage_")}
+    assert rows == set(_metrics())
+
+
+def test_every_reason_is_documented() -> None:
+    text = tree.document("reasons.md").text
+    assert [reason.value for reason in Reason if f"`{reason.value}`" not in text] == []
+
+
+def test_every_dependency_is_documented() -> None:
+    rows = tree.first_column(tree.document("dependencies.md"))
+    wanted = _dependencies()
+    assert wanted - set(rows) == set()
+    assert [name for name in wanted if len(rows[name]) < 3 or not all(rows[name][:3])] == []
+
+
+def test_no_documented_dependency_is_gone() -> None:
+    text = tree.document("dependencies.md").text
+    python = text[text.index("## Python") : text.index("## Debian")]
+    named = set(re.findall(r"^\| `([^`]+)`", python, re.MULTILINE))
+    assert named - _dependencies() == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_pages_name_only_files_that_exist(page: Path) -> None:
+    """Paths in backticks with one of our top folders; a `*`, `<` or `NNNN` makes it a pattern."""
+    folders = "operator|dev|docs|tests|crds|examples|agent-image|\\.ci"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if "NNNN" not in name and not (ROOT / name).exists()] == []
+
+
+def test_decisions_are_numbered_without_gap() -> None:
+    numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_make_targets_in_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        target
+        for page in PAGES
+        for target in re.findall(r"(?:`|^    |\$ )make (?:-s )?([a-z]+)", page.read_text(), re.MULTILINE)
+    }
+    assert named - targets == set()
