@@ -1,5 +1,7 @@
 """The tree keeps the rules of the house; tests/tidy/rules.py says what each rule means."""
 
+import configparser
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -121,6 +123,15 @@ def test_every_package_folder_has_an_init() -> None:
     # import-linter does not see a folder without it, and the contracts of the layers would hold by blindness.
     folders = {(ROOT / source.path).parent for source in tree.package()}
     assert [folder.as_posix() for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+
+
+def test_every_package_has_its_layer() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = contracts["importlinter:contract:layers"]["layers"]
+    named = set(re.findall(r"moorage\.(\w+)", layers))
+    existing = {source.module.split(".")[1] for source in tree.package() if "." in source.module}
+    assert existing - named == set()
 
 
 def test_no_module_is_dead() -> None:
