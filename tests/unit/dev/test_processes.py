@@ -54,13 +54,13 @@ def test_a_second_start_with_the_same_command_leaves_the_daemon_alone(layout: La
     assert processes.pid_of(layout, "sleeper") == first
 
 
-@pytest.mark.parametrize("change", [{"argv": ["sleep", "1001"]}, {"env": {"SETTING": "new"}}])
+@pytest.mark.parametrize(("argv", "env"), [(["sleep", "1001"], {}), (SLEEPER, {"SETTING": "new"})])
 def test_a_second_start_replaces_the_daemon_when_its_settings_changed(
-    layout: Layout, change: dict[str, object]
+    layout: Layout, argv: list[str], env: dict[str, str]
 ) -> None:
     processes.start(layout, "sleeper", SLEEPER, inside=False)
     first = processes._read(layout, "sleeper")
-    processes.start(layout, "sleeper", inside=False, **{"argv": SLEEPER, **change})  # type: ignore[arg-type]
+    processes.start(layout, "sleeper", argv, inside=False, env=env)
 
     assert not processes.is_alive(first)
     assert processes.alive(layout, "sleeper")
