@@ -23,7 +23,7 @@ _IGNORE = r"type:\s*ignore(?:\[(?P<ignore>[\w, -]+)\])?"
 _SUPPRESSION = re.compile(rf"#\s*(?:{_NOQA}|{_IGNORE})(?P<reason>.*)$")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _MIGRATION = re.compile(r"\d{4}_(?:pre|post)_[a-z0-9]+(?:_[a-z0-9]+)*\.sql")
-_SQL_FUNCTION = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION (?P<name>[\w.]+).*?^[^\n]*(?:\$\$|');$", re.M | re.S)
+_SQL_FUNCTION = re.compile(r"^CREATE (?:OR REPLACE )?FUNCTION (?P<name>[\w.]+)", re.M)
 _SQL_MONEY = re.compile(r"\b\w+_(?:micros|picos)\s+(?:double|real|float|numeric|decimal|integer|money\b)", re.I)
 
 
@@ -37,7 +37,9 @@ def file_length(source: Source) -> Iterator[str]:
 def function_lengths(source: Source) -> dict[str, int]:
     """Lines of every function, by its name in the file."""
     if source.path.endswith(".sql"):
-        return {found["name"]: found[0].count("\n") + 1 for found in _SQL_FUNCTION.finditer(source.text)}
+        return {
+            found["name"]: _sql_lines(source.text[found.start() :]) for found in _SQL_FUNCTION.finditer(source.text)
+        }
     return {name: (node.end_lineno or 0) - node.lineno + 1 for name, node in _functions(source.syntax)}
 
 
@@ -164,6 +166,13 @@ def dead_modules(sources: Iterable[Source], entry_points: Iterable[str]) -> Iter
     for module, source in sorted(known.items()):
         if module not in used and not source.path.endswith(("/__init__.py", "/__main__.py")):
             yield f"{source.path}: nobody imports it"
+
+
+def _sql_lines(text: str) -> int:
+    """Lines of the function at the start of the text: to its `$$;`, or, when its body is a string, to a blank line."""
+    header = text.partition("\n\n")[0]
+    end = re.search(r"^(?:END )?\$\$;$" if "$$" in header else r"^$", text, re.M)
+    return text[: end.end() if end else len(text)].rstrip("\n").count("\n") + 1
 
 
 def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, Function]]:

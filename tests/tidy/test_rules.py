@@ -13,6 +13,7 @@ LONG_FUNCTION = "def long():\n" + "    pass\n" * 70
 SQL_LONG = (
     "CREATE FUNCTION money.long() RETURNS void LANGUAGE plpgsql AS $$\nBEGIN\n" + "    NULL;\n" * 68 + "END $$;\n"
 )
+SQL_ONE = "CREATE FUNCTION money.clock() RETURNS int LANGUAGE sql AS\n    'SELECT 1';\n\n"
 
 CAUGHT: list[tuple[str, Rule, str, str]] = [
     ("a file of 401 lines", rules.file_length, "operator/moorage/a.py", "x = 1\n" * 401),
@@ -20,6 +21,7 @@ CAUGHT: list[tuple[str, Rule, str, str]] = [
     ("a function of 71 lines", rules.function_length, "operator/moorage/a.py", LONG_FUNCTION),
     ("a method of 71 lines", rules.function_length, "dev/a.py", "class A:\n " + LONG_FUNCTION),
     ("an SQL function of 71 lines", rules.function_length, "operator/moorage/store/migrations/a.sql", SQL_LONG),
+    ("one with quotes at line ends", rules.function_length, "a.sql", SQL_LONG.replace("    NULL;", "    x := 'a';")),
     ("a module without a docstring", rules.docstrings, "operator/moorage/a.py", "x = 1\n"),
     ("a public function without a docstring", rules.docstrings, "a.py", '"""A."""\ndef f(): ...\n'),
     ("a public method without a docstring", rules.docstrings, "a.py", '"""A."""\nclass A:\n "A."\n def f(self): ...\n'),
@@ -56,6 +58,7 @@ PASSED: list[tuple[str, Rule, str, str]] = [
     ("a test of 600 lines", rules.file_length, "tests/unit/test_a.py", "x = 1\n" * 600),
     ("a function of 70 lines", rules.function_length, "a.py", "def f():\n" + "    pass\n" * 69),
     ("two short SQL functions", rules.function_length, "a.sql", SQL_LONG.replace("    NULL;\n" * 40, "") * 2),
+    ("a one-liner before others", rules.function_length, "a.sql", SQL_ONE + SQL_LONG.replace("    NULL;\n", "", 9)),
     ("a private function without a docstring", rules.docstrings, "a.py", '"""A."""\ndef _f(): ...\n'),
     ("an empty package", rules.docstrings, "operator/moorage/store/migrations/__init__.py", ""),
     ("an entry point", rules.stdlib_shadow, "operator/moorage/__main__.py", ""),
