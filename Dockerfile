@@ -1,25 +1,31 @@
 # The one image of the platform: operator, API, mover and command line are the same program with another argument.
 ARG BASE_IMAGE=python:3.11-slim
 
-FROM ${BASE_IMAGE} AS build
-WORKDIR /src
+FROM ${BASE_IMAGE} AS dependencies
 RUN python3 -m venv /opt/moorage
 ENV PATH=/opt/moorage/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-COPY requirements-image.lock .
-RUN pip install --quiet --require-hashes -r requirements-image.lock
+COPY requirements-image.lock /src/
+RUN pip install --quiet --require-hashes -r /src/requirements-image.lock
+
+# In a folder of its own, so that a change of our code changes one small layer and not the dependencies' large one.
+FROM dependencies AS code
+WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY operator/ operator/
-# The build backend is pinned in the lock like everything else, and leaves again with the installers: what runs as the
-# platform cannot install anything.
-RUN pip install --quiet --no-build-isolation --no-deps . \
-    && pip uninstall --quiet --yes hatchling packaging pathspec pluggy trove-classifiers setuptools pip
+# The build backend comes from the lock, like everything else.
+RUN pip install --quiet --no-build-isolation --no-deps --prefix /code .
+
+# What runs as the platform cannot install anything.
+FROM dependencies AS runtime
+RUN pip uninstall --quiet --yes hatchling packaging pathspec pluggy trove-classifiers setuptools pip
 
 FROM ${BASE_IMAGE}
 # What the mover calls; a base image that has them already needs no package server.
 RUN for tool in tar zstd setfacl getfattr; do command -v "$tool" >/dev/null || missing="$missing $tool"; done; \
     [ -z "$missing" ] || { apt-get update && apt-get install --yes --no-install-recommends tar zstd acl attr \
     && rm -rf /var/lib/apt/lists/*; }
-COPY --from=build /opt/moorage /opt/moorage
+COPY --from=runtime /opt/moorage /opt/moorage
+COPY --from=code /code /opt/moorage
 ENV PATH=/opt/moorage/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /
 USER 10001:10001
