@@ -182,7 +182,7 @@ def _image_names(layout: Layout) -> tuple[str, str]:
 def _apply_kinds(layout: Layout) -> None:
     folder = str(layout.root / "crds")
     cluster.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", folder)
-    cluster.kubectl(layout, "wait", "--for=condition=Established", "--timeout=60s", "-f", folder)
+    cluster.kubectl(layout, "wait", "--for=condition=Established", "--timeout=60s", "--recursive=false", "-f", folder)
 
 
 def _migrate(layout: Layout) -> None:
