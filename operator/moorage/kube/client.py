@@ -14,7 +14,7 @@ import msgspec
 import yarl
 
 from moorage import __version__
-from moorage.kube import failures
+from moorage.kube import failures, kinds
 from moorage.kube.login import Authorization, Credentials
 from moorage.kube.wire import decoded, page_of
 from moorage.model.errors import MoorageError, Unavailable
@@ -229,7 +229,7 @@ class Client:
             nonlocal counted
             if not counted:
                 counted = True
-                self._observed(verb, resource_of(path), code, time.perf_counter() - started)
+                self._observed(verb, kinds.resource_of(path), code, time.perf_counter() - started)
 
         try:
             yield answered
@@ -247,12 +247,3 @@ class _Call:
     content_type: str = JSON
     verb: str = ""
     timeout: aiohttp.ClientTimeout = CALL_TIMEOUT
-
-
-def resource_of(path: str) -> str:
-    """The resource a path is about, as a metric label: `pods`, `agents/status`."""
-    parts = path.strip("/").split("/")
-    parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(parts) > 2 and parts[0] == "namespaces":
-        parts = parts[2:]
-    return f"{parts[0]}/{parts[2]}" if len(parts) > 2 else parts[0]

@@ -86,3 +86,12 @@ def path_of(manifest: Mapping[str, Any]) -> str:
     """The path of the object a manifest describes."""
     metadata = manifest["metadata"]
     return object_path(of(manifest), metadata.get("namespace", ""), metadata["name"])
+
+
+def resource_of(path: str) -> str:
+    """The resource a path is about, as a metric label: `pods`, `agents/status`."""
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if len(parts) > 2 and parts[0] == "namespaces":
+        parts = parts[2:]
+    return f"{parts[0]}/{parts[2]}" if len(parts) > 2 else "".join(parts[:1])
