@@ -17,7 +17,10 @@ from tests import factories
 
 ROOT = Path(__file__).parents[2]
 CRDS = sorted((ROOT / "crds").glob("*.yaml"))
-EXAMPLES = sorted((ROOT / "crds" / "examples").glob("*/*.yaml"))
+EXAMPLES = [
+    *sorted((ROOT / "crds" / "examples").glob("*/*.yaml")),
+    *sorted(path for path in (ROOT / "examples").rglob("*.yaml") if path.name != "kustomization.yaml"),
+]
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("*/*/expected.yaml"))
 STRICT = "fieldManager=moorage-test&fieldValidation=Strict"
 DRY = f"{STRICT}&dryRun=All"

@@ -131,3 +131,14 @@ def test_kinds_have_their_names_the_category_and_a_status(
     assert (names["kind"], names["plural"], names["shortNames"]) == (kind, resource, [short])
     assert (spec["scope"], names["categories"]) == (scope, ["moorage"])
     assert version["subresources"] == {"status": {}}
+
+
+def test_no_example_puts_cluster_scoped_kinds_into_a_kustomization_with_a_namespace() -> None:
+    found = sorted((ROOT / "examples").rglob("kustomization.yaml"))
+    kinds: dict[bool, set[str]] = {True: set(), False: set()}
+    for path in found:
+        kustomization = yaml.safe_load(path.read_text())
+        for resource in kustomization["resources"]:
+            kinds["namespace" in kustomization].add(yaml.safe_load((path.parent / resource).read_text())["kind"])
+    # Kustomize would write metadata.namespace into them too, and the API server would refuse them.
+    assert kinds == {True: {"Agent", "Domain"}, False: {"Wallet", "Namespace"}}
