@@ -124,10 +124,9 @@ def _until_served(api: Any) -> None:
 
 
 def given(kind: str, **changes: Any) -> Manifest:
-    """The minimal example of a kind; `spec__x=1` replaces a field of its spec, `name=...` its name, None removes."""
+    """The minimal example of a kind; `x=1` replaces a field of its spec, `x=None` removes it."""
     manifest: Manifest = yaml.safe_load((ROOT / f"crds/examples/minimal/{kind}.yaml").read_text())
-    if "name" in changes:
-        manifest["metadata"]["name"] = changes.pop("name")
+    manifest["metadata"]["name"] = changes.pop("name", f"contract-{os.getpid()}")
     for field, value in changes.items():
         if value is None:
             del manifest["spec"][field]
@@ -297,7 +296,7 @@ def test_every_status_is_accepted_and_shown_in_the_columns(server: Server) -> No
         "domain": conditions.domain_status(factories.domain()),
     }
     for kind, status in statuses.items():
-        made = given(kind, name=f"status-{os.getpid()}")
+        made = given(kind)
         assert server.apply(made, STRICT)[0] in (200, 201)
         for item in status["conditions"]:
             item["lastTransitionTime"] = "2026-05-01T12:00:00Z"
