@@ -35,7 +35,7 @@ from moorage.services.keyring import Keyring, WrongRootKey
 from moorage.services.mover_sessions import MoverSessions
 from moorage.services.snapshots import Snapshots
 from moorage.settings import Settings
-from moorage.store import migrate, root_key
+from moorage.store import migrate, root_key, schema
 from moorage.store.agents import Agents
 from moorage.store.database import Database
 from moorage.store.leader import Leadership
@@ -68,7 +68,7 @@ async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Fou
     async with contextlib.AsyncExitStack() as stack:
         database = await Database.connect(settings.database_url, size_max=settings.database_connections_max)
         stack.push_async_callback(database.close)
-        await migrate.require_current(database)
+        await schema.require_current(database)
         if not keyring.accepts(await root_key.remember(database, keyring.check_value())):
             raise WrongRootKey(
                 "MOORAGE_ROOT_KEY_FILE does not hold the key this database was set up with; put the right key back"

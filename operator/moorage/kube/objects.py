@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from moorage.model.names import ANNOTATION_SPEC_HASH, LABEL_MANAGED
+from moorage.model.names import ANNOTATION_SPEC_HASH, API_VERSION, LABEL_AGENT, LABEL_AGENT_UID, LABEL_MANAGED
 
 MANAGED = "true"  # value of the label every object we make carries
 
@@ -195,6 +195,20 @@ class LiveMetadata(Identity, frozen=True, rename="camel"):
     def managed(self) -> bool:
         """Whether our label is on it, without which no watch of ours sees it."""
         return self.labels.get(LABEL_MANAGED) == MANAGED
+
+    @property
+    def controller(self) -> Owner | None:
+        """The owner that controls the object; of a volume claim, the agent that its labels name.
+
+        A claim carries no owner reference, or the garbage collector would delete the data with its Agent.
+        """
+        owner = super().controller
+        uid = self.labels.get(LABEL_AGENT_UID)
+        if owner is not None or uid is None:
+            return owner
+        return Owner(
+            uid=uid, api_version=API_VERSION, kind="Agent", name=self.labels.get(LABEL_AGENT, ""), controller=True
+        )
 
 
 class Live(msgspec.Struct, frozen=True, rename="camel"):

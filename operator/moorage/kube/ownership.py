@@ -7,7 +7,7 @@ from moorage.kube.failures import Conflict
 from moorage.kube.objects import MANAGED
 from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
-from moorage.model.names import LABEL_MANAGED, LABEL_TENANT
+from moorage.model.names import LABEL_AGENT, LABEL_AGENT_UID, LABEL_MANAGED, LABEL_TENANT
 
 Manifest = Mapping[str, Any]
 
@@ -32,9 +32,13 @@ def claim(live: Manifest, manifest: Manifest) -> None:
 
 
 def controller_of(manifest: Manifest) -> Manifest | None:
-    """The owner reference that controls an object."""
+    """The owner reference that controls an object; of a volume claim, the agent that its labels name."""
     references: list[Manifest] = manifest["metadata"].get("ownerReferences") or []
-    return next((owner for owner in references if owner.get("controller")), None)
+    owner = next((owner for owner in references if owner.get("controller")), None)
+    labels = manifest["metadata"].get("labels") or {}
+    if owner is None and LABEL_AGENT_UID in labels:
+        return {"kind": "Agent", "name": labels.get(LABEL_AGENT), "uid": labels[LABEL_AGENT_UID]}
+    return owner
 
 
 def _is_managed(live: Manifest) -> bool:

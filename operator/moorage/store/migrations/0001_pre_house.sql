@@ -137,3 +137,4 @@ GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.agent, moorage.attempt, 
 GRANT SELECT, UPDATE ON moorage.leader TO moorage_app;
 GRANT SELECT, INSERT, UPDATE ON moorage.snapshot TO moorage_app;
 GRANT SELECT ON moorage.leader TO moorage_read;
+GRANT SELECT ON public.moorage_migrations TO moorage_app, moorage_read;
