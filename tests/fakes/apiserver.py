@@ -96,8 +96,7 @@ class ApiServer:
         uid = f"uid-{self._next_uid}" if old is None else old["metadata"]["uid"]
         metadata = {"uid": uid, **obj["metadata"]}
         new = {"apiVersion": kind.api_version, "kind": kind.kind, **obj, "metadata": metadata}
-        self._store(place, new)
-        return new
+        return self._store(place, new)
 
     def remove(self, kind: Kind, namespace: str, name: str) -> None:
         """Remove an object for good, as somebody else would."""
