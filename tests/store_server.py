@@ -42,6 +42,11 @@ class VersityGateway:
         """The URL clients use."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def running(self) -> bool:
+        """Whether the server was started and not stopped."""
+        return self._child is not None
+
     def start(self) -> None:
         """Start and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)

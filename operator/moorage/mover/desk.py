@@ -19,11 +19,20 @@ Answered = TypeVar("Answered")
 class Desk:
     """The three calls of the mover's protocol; the token is read from its file each time, the kubelet renews it."""
 
-    def __init__(self, url: str, ca_pem: str, token_file: Path, attempt: str, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        url: str,
+        ca_pem: str,
+        token_file: Path,
+        attempt: str,
+        stop: threading.Event,
+        patience: transport.Patience = transport.PATIENCE,
+    ) -> None:
         self._connection = transport.connect(url, ssl.create_default_context(cadata=ca_pem))
         self._token_file = token_file
         self._attempt = attempt
         self._stop = stop
+        self._patience = patience
         self._lock = threading.Lock()  # uploads ask for URLs from their own threads
 
     def assignment(self) -> Assignment:
@@ -44,8 +53,8 @@ class Desk:
 
     def _ask(self, route: str, message: msgspec.Struct, answer: type[Answered]) -> Answered:
         body = msgspec.json.encode(message)
-        for attempt in range(transport.TRIES_MAX):
-            transport.pause(attempt, self._stop)
+        for attempt in range(self._patience.tries_max):
+            self._patience.pause(attempt, self._stop)
             try:
                 found = self._connection.exchange("POST", f"{PREFIX}/{route}", self._headers(), body)
             except transport.WIRE_ERRORS:

@@ -13,10 +13,17 @@ from moorage.mover.failures import MoverFailure
 class Download:
     """A source of bytes that hashes what passes and continues with a Range request after a broken connection."""
 
-    def __init__(self, url: str, fresh: Callable[[], str] | None, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        url: str,
+        fresh: Callable[[], str] | None,
+        stop: threading.Event,
+        patience: transport.Patience = transport.PATIENCE,
+    ) -> None:
         self._url = url
         self._fresh = fresh
         self._stop = stop
+        self._patience = patience
         self._connection = transport.connect(url)
         self._response: http.client.HTTPResponse | None = None
         self._digest = hashlib.sha256()
@@ -75,6 +82,6 @@ class Download:
         self._connection.close()
         self._response = None
         self._attempt += 1
-        if self._attempt >= transport.TRIES_MAX:
+        if self._attempt >= self._patience.tries_max:
             raise MoverFailure(failure)
-        transport.pause(self._attempt, self._stop)
+        self._patience.pause(self._attempt, self._stop)

@@ -14,13 +14,27 @@ from urllib.parse import SplitResult, urlsplit
 from moorage.model.snapshots import Failure
 from moorage.mover.failures import MoverFailure
 
-TRIES_MAX = 9  # with the pauses below about 25 s: a store that restarts is waited for
-BACK_OFF_FIRST_SECONDS = 0.1
 TIMEOUT_SECONDS = 60.0
 ANSWER_BYTES_MAX = 4 << 20
 
 # Everything that can go wrong on the way; a refused certificate is among them (ssl.SSLError is an OSError).
 WIRE_ERRORS = (OSError, http.client.HTTPException)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a request is tried and how long the pauses are; the default waits about 25 s for a restart."""
+
+    tries_max: int = 9
+    first_seconds: float = 0.1
+
+    def pause(self, attempt: int, stop: threading.Event) -> None:
+        """Wait before a try that is not the first, longer each time; gives up when the mover is told to stop."""
+        if attempt > 0 and stop.wait(self.first_seconds * 2 ** (attempt - 1)):
+            raise MoverFailure(Failure.INTERRUPTED)
+
+
+PATIENCE = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +101,6 @@ def target_of(url: str) -> str:
     """The request target of a URL: path and query as they were signed."""
     parts = urlsplit(url)
     return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-
-
-def pause(attempt: int, stop: threading.Event) -> None:
-    """Wait before a try that is not the first, longer each time; gives up at once when the mover is told to stop."""
-    if attempt > 0 and stop.wait(BACK_OFF_FIRST_SECONDS * 2 ** (attempt - 1)):
-        raise MoverFailure(Failure.INTERRUPTED)
 
 
 def retryable(status: int) -> bool:

@@ -45,9 +45,12 @@ class PartUrlBook:
 class Upload:
     """Takes parts in order and returns what the store said about them; memory is bound by the parts in flight."""
 
-    def __init__(self, urls: PartUrlBook, stop: threading.Event) -> None:
+    def __init__(
+        self, urls: PartUrlBook, stop: threading.Event, patience: transport.Patience = transport.PATIENCE
+    ) -> None:
         self._urls = urls
         self._stop = stop
+        self._patience = patience
         self._work: queue.Queue[tuple[int, list[bytes]] | None] = queue.Queue(maxsize=1)
         self._free = threading.Semaphore(IN_FLIGHT)  # taken before a part is queued, so the queue holds none extra
         self._parts: dict[int, Part] = {}
@@ -85,9 +88,9 @@ class Upload:
                         connection = transport.connect(self._urls.url(number))
                     self._parts[number] = self._send(connection, number, segments)
             except MoverFailure as failure:
-                self._failure = failure
-            except Exception:
-                self._failure = MoverFailure(Failure.MOVER_FAILED)
+                self._failure = self._failure or failure
+            except Exception:  # a bug in a thread must fail the attempt, not hang it
+                self._failure = self._failure or MoverFailure(Failure.MOVER_FAILED)
             finally:
                 del work, segments  # the part's memory must be free before the next one is filled
                 self._free.release()
@@ -100,8 +103,8 @@ class Upload:
             digest.update(segment)
         headers = {"Content-Length": str(sum(map(len, segments)))}
         failure = Failure.STORE_UNREACHABLE
-        for attempt in range(transport.TRIES_MAX):
-            transport.pause(attempt, self._stop)
+        for attempt in range(self._patience.tries_max):
+            self._patience.pause(attempt, self._stop)
             url = self._urls.url(number)
             try:
                 answer = connection.exchange("PUT", transport.target_of(url), headers, iter(segments))

@@ -31,8 +31,8 @@ def object_store_server(gateway_folder: Path) -> Iterator[VersityGateway]:
 def object_store(object_store_server: VersityGateway) -> Iterator[VersityGateway]:
     """The server, up again for the next test whatever this one did to it."""
     yield object_store_server
-    object_store_server.stop()
-    object_store_server.start()
+    if not object_store_server.running:
+        object_store_server.start()
 
 
 @pytest.fixture

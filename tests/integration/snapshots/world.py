@@ -205,7 +205,8 @@ async def make_agent(admin: "asyncpg.Connection[asyncpg.Record]", keyring: Keyri
         "INSERT INTO money.wallet (name, as_of, standing) VALUES ('acme', 0, 'Funded') RETURNING id"
     )
     await admin.execute(
-        "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key) VALUES ($1, 'acme', $2, $3, $4)",
+        "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)"
+        " VALUES ($1, 'acme', $2, $3, $4)",
         *(tenant_uid, NAMESPACE, wallet_id, keyring.new_tenant_key(tenant_uid)),
     )
     await admin.execute(

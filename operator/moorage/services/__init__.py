@@ -1,0 +1,1 @@
+"""Use cases: ask the pure core, write in one transaction, call a provider only between transactions."""
