@@ -75,6 +75,9 @@ class NamespaceController:
     async def _let_go(self, tenant: TenantNamespace) -> float | None:
         row = await self.tenants.by_uid(tenant.metadata.uid)
         if row is not None and row.agents_total > 0:
+            # A foreground deletion collects what isolates the agents while they still run: keep it in place.
+            for manifest in desired_namespace.children(tenant, self.platform):
+                await self.applier.apply(manifest)
             await self._report(tenant, Reason.AGENTS_REMAIN)
             return WAIT_FOR_DELETION_SECONDS
         core = names.core_namespace(tenant.metadata.name)

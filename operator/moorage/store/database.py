@@ -1,7 +1,8 @@
 """The connection pool, and the one place where Postgres' errors become ours."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ from moorage.model.errors import LostLeadership, Transient, Unavailable
 
 APP_ROLE = "moorage_app"
 LOST_LEADERSHIP = "MO001"
+CLOSE_SECONDS = 5.0
 
 # A client that hangs must not hold a wallet: every limit is far above a healthy call and below a reconcile's.
 SESSION = {
@@ -51,6 +53,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
+        self._listening: list[Any] = []  # Any: the pool's proxies of connections
 
     @classmethod
     async def connect(cls, url: str, *, size_max: int = 8) -> "Database":
@@ -62,8 +65,14 @@ class Database:
         return cls(pool)
 
     async def close(self) -> None:
-        """Close all connections, waiting for calls that run."""
-        await self._pool.close()
+        """Close all connections, waiting a moment for calls that run."""
+        for connection in self._listening:  # held for good: the pool would wait for them for ever
+            connection.terminate()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
 
     async def row(self, sql: str, *args: object) -> "asyncpg.Record | None":
         """The first row of one statement."""
@@ -93,15 +102,9 @@ class Database:
             async with self._pool.acquire() as connection, connection.transaction():
                 yield connection
 
-    async def listen(self, channel: str, notified: Callable[[], None]) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Call `notified` whenever the channel rings; a hint only, it may be lost. Returns what stops it."""
+    async def listen(self, channel: str, notified: Callable[[], None]) -> None:
+        """Call `notified` whenever the channel rings, until the pool is closed; a hint only, it may be lost."""
         with translated_errors():
             connection = await self._pool.acquire()
+            self._listening.append(connection)
             await connection.add_listener(channel, lambda *_: notified())
-
-        async def stop() -> None:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.remove_listener(channel, lambda *_: None)
-                await self._pool.release(connection)
-
-        return stop
