@@ -23,6 +23,8 @@ from moorage.store.agents import Agents
 
 # A normal start is Ready sooner than this; its interim status would be a write that nobody sees.
 PATIENCE_SECONDS = 2.0
+# What the cluster refused may fit later (a quota that frees up); nobody rings when it does.
+REFUSED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +60,9 @@ class AgentController:
             for effect in decision.effects:
                 await self.actuator.act(effect, agent, decision.record)
         except Permanent as refusal:
-            problem = refusal.reason
-        if decision.again and problem is None:
+            reported = await self._report(agent, decision.record, seen, refusal.reason)
+            return _sooner(REFUSED_SECONDS, reported)
+        if decision.again:
             return 0.0
         return _sooner(decision.wait_seconds, await self._report(agent, decision.record, seen, problem))
 

@@ -67,6 +67,10 @@ _BY_CODE: dict[int, type[Transient]] = {404: Missing, 409: Conflict, 410: Expire
 _STATUS = msgspec.json.Decoder(StatusAnswer)
 
 
+# A namespace a second old: the controllers that make its quota and its service accounts usable have not come by.
+YOUNG_NAMESPACE = ("status unknown for quota", "error looking up service account")
+
+
 def parsed(body: bytes) -> StatusAnswer:
     """Read a Status; a proxy in between may answer with anything, which counts as text."""
     try:
@@ -88,6 +92,8 @@ def translate(code: int, answer: StatusAnswer, retry_after: str | None = None) -
     causes = answer.details.causes if answer.details else []
     # An apply that names the uid of an object that was replaced meanwhile is refused as a change of that field.
     if any(cause.reason == "NamespaceTerminating" or cause.field == "metadata.uid" for cause in causes):
+        return Conflict(detail)
+    if code == 403 and any(text in (answer.message or "") for text in YOUNG_NAMESPACE):
         return Conflict(detail)
     over_quota = code == 403 and "exceeded quota" in (answer.message or "")
     return Refused(Reason.QUOTA_EXCEEDED if over_quota else Reason.SPEC_INVALID, detail, status=code)
