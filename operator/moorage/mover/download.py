@@ -57,6 +57,9 @@ class Download:
 
     def close(self) -> None:
         """Close the connection."""
+        if self._response is not None:  # it keeps the socket when the connection has let go of it
+            self._response.close()
+            self._response = None
         self._connection.close()
 
     def _request(self) -> http.client.HTTPResponse:
@@ -64,10 +67,12 @@ class Download:
         response = self._connection.start("GET", transport.target_of(self._url), headers)
         if response.status == (206 if self.object_bytes else 200) and response.length is not None:
             total = self.object_bytes + response.length
-            if self._total is not None and total != self._total:
-                raise MoverFailure(Failure.OBJECT_DAMAGED)  # the object changed under us
-            self._total = total
-            return response
+            if self._total in (None, total):
+                self._total = total
+                return response
+            response.close()
+            raise MoverFailure(Failure.OBJECT_DAMAGED)  # the object changed under us
+        response.close()
         if response.status == 404:
             raise MoverFailure(Failure.OBJECT_MISSING)
         if response.status == 403 and self._fresh is not None:
@@ -79,8 +84,7 @@ class Download:
         raise http.client.HTTPException("the store asks to come again")
 
     def _again(self, failure: Failure) -> None:
-        self._connection.close()
-        self._response = None
+        self.close()
         self._attempt += 1
         if self._attempt >= self._patience.tries_max:
             raise MoverFailure(failure)

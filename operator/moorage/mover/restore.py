@@ -1,5 +1,6 @@
 """Fill an empty volume from an encrypted object: download → cipher → zstd → tar, then count what arrived."""
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -20,7 +21,10 @@ def restore(
         raise MoverFailure(Failure.PLATFORM_UNREACHABLE)
     require_empty(folder)
     source = Download(assignment.download_url, fresh_url, stop)
-    with programs.running(programs.DECOMPRESS, programs.UNPACK, folder=folder, stdout=subprocess.DEVNULL) as pipeline:
+    with (
+        contextlib.closing(source),
+        programs.running(programs.DECOMPRESS, programs.UNPACK, folder=folder, stdout=subprocess.DEVNULL) as pipeline,
+    ):
         associated = stream.associated_data(assignment.binding)
         try:
             for plain in stream.decrypt(source, assignment.data_key, associated):
@@ -32,7 +36,6 @@ def restore(
             raise _extract_failure(folder) from error
         if any(pipeline.exit_codes()):
             raise _extract_failure(folder)
-    source.close()
     # Before anybody counts on it: a node that crashes later must not turn a restored volume into a damaged one.
     if subprocess.run(["sync", "--file-system", folder], env=programs.ENVIRONMENT, check=False).returncode != 0:
         raise MoverFailure(Failure.EXTRACT_FAILED)

@@ -4,6 +4,7 @@ Runs as a child of the operator. The key comes in on standard input and never to
 environment variable; the counts come from tar's own listing, not from the code that wrote the archive.
 """
 
+import contextlib
 import sys
 import threading
 from typing import IO
@@ -31,7 +32,7 @@ def answer(request: bytes, stop: threading.Event) -> VerifyAnswer:
 def verify(request: VerifyRequest, stop: threading.Event) -> Totals:
     """What the object really holds; raises MoverFailure."""
     source = Download(request.download_url, None, stop)
-    with programs.running(programs.DECOMPRESS, programs.LIST) as pipeline:
+    with contextlib.closing(source), programs.running(programs.DECOMPRESS, programs.LIST) as pipeline:
         listing = Listing(pipeline.stdout)
         listing.start()
         try:
@@ -43,7 +44,6 @@ def verify(request: VerifyRequest, stop: threading.Event) -> Totals:
         listing.join()
         if any(pipeline.exit_codes()) or listing.unreadable:
             raise MoverFailure(Failure.OBJECT_DAMAGED)
-    source.close()
     return Totals(source.hexdigest(), source.object_bytes, listing.plain_bytes, listing.file_count)
 
 
