@@ -23,8 +23,8 @@ BASE_DOCKERFILE = "FROM scratch\nADD base.tar /\n"
 CERTIFICATES = Path("/etc/ssl/certs")
 HASH_LENGTH = 12
 ARCHIVES_KEPT = 3
-# Each build of the platform image adds about 250 MB of layers; beyond this the store is started anew.
-STORE_IMAGES_MAX = 12
+# A build whose dependencies changed adds about 500 MB of layers; beyond this the store is started anew.
+STORE_MEBIBYTES_MAX = 6 * 1024
 LOG_LINES_SHOWN = 15
 
 
@@ -155,11 +155,10 @@ def _build(workshop: Workshop, context: Path, image: Image) -> None:
 
 
 def _import_base(workshop: Workshop, driver: str) -> None:
-    present = _buildah(workshop, driver, "images", "--format={{.Name}}:{{.Tag}}").splitlines()
-    if len(present) > STORE_IMAGES_MAX:
-        shutil.rmtree(workshop.folder / "store")
-        present = []
-    if workshop.base_name in present:
+    store = workshop.folder / "store"
+    if int(_run(workshop, ["du", "-s", "--block-size=1M", str(store)], {}).split()[0]) > STORE_MEBIBYTES_MAX:
+        shutil.rmtree(store)
+    if workshop.base_name in _buildah(workshop, driver, "images", "--format={{.Name}}:{{.Tag}}").splitlines():
         return
     with progress.step("import the base image"), _scratch(workshop) as scratch:
         (scratch / "Dockerfile").write_text(BASE_DOCKERFILE)

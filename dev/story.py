@@ -92,7 +92,6 @@ def _first_act(layout: Layout, theatre: Theatre, teller: Teller) -> None:
     teller.say(f"agent {AGENT} applied")
     _until(theatre, teller, [Milestone(_is_ready, lambda scene: f"agent Ready, in the pod {scene.pods[-1]}")])
     _say_answer(layout, teller, f"remember the anchor was dropped at {time.strftime('%H:%M:%S')}")
-    _until(theatre, teller, [Milestone(lambda scene: scene.seconds_to_zero is not None, _money)])
 
 
 def _second_act(theatre: Theatre, teller: Teller, earlier_snapshot: str) -> None:
@@ -105,12 +104,13 @@ def _second_act(theatre: Theatre, teller: Teller, earlier_snapshot: str) -> None
         theatre,
         teller,
         [
-            Milestone(lambda scene: scene.exhausted, lambda scene: f"zero: the balance is {scene.balance}"),
+            Milestone(lambda scene: scene.seconds_to_zero is not None or scene.exhausted, _money),
+            Milestone(lambda scene: scene.exhausted, lambda _: "zero: the wallet cannot pay the next second"),
             Milestone(lambda scene: not scene.pods, lambda _: "the pod is gone"),
             Milestone(verified, _snapshot),
             Milestone(
                 lambda scene: scene.condition("Suspended") == "True",
-                lambda scene: f"agent Suspended ({scene.reason('Suspended')})",
+                lambda scene: f"agent Suspended, balance {scene.balance} ({scene.reason('Suspended')})",
             ),
         ],
     )
