@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dev import processes, progress
+from dev import platform, processes, progress
 from dev.layout import RUN_BASE, Layout
 
 PYTHON = [sys.executable, "-m"]
@@ -65,7 +65,9 @@ def _with_cluster(layout: Layout, for_pytest: list[str]) -> list[Outcome]:
     place = {"MOORAGE_DEV_DIR": folder}
     own = Layout.of(layout.root, {**os.environ, **place})
     ran_before = processes.alive(own, "kube-apiserver")
-    outcomes = [_run(layout, Check("cluster", [*PYTHON, "dev", "up", "--no-story"], place))]
+    # The story is for people; its parts are what the tests in tests/e2e look at more closely.
+    silent = {**place, platform.NO_STORY_VARIABLE: "1"}
+    outcomes = [_run(layout, Check("cluster", [*PYTHON, "dev", "up"], silent))]
     try:
         # Also without a cluster: what does not need one still tells the truth.
         outcomes.append(_run(layout, Check("tests", [*PYTHON, "pytest", *for_pytest], place)))
