@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dev.postgres import Postgres
 from moorage.store.migrate import migrate
 
 TEMPLATE = "moorage_template"
 _numbers = itertools.count(1)
+
+settings.register_profile("usual", max_examples=50)
+settings.register_profile("long", max_examples=2_000)  # pytest --hypothesis-profile=long
+settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import asyncpg
 from moorage.model.errors import Unavailable
 from moorage.store.database import Database
 
+NOT_MIGRATED = "the database has no Moorage in it yet, or an older one; run `moorage migrate` first"
+
 
 @contextlib.contextmanager
 def connect_errors() -> Iterator[None]:
@@ -19,10 +21,10 @@ def connect_errors() -> Iterator[None]:
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
         raise Unavailable("the database refuses this user or password; check the database URL") from error
     except (asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError) as error:
-        raise Unavailable("the database has no Moorage in it yet; run `moorage migrate` first") from error
+        raise Unavailable(NOT_MIGRATED) from error
     except asyncpg.PostgresError as error:
         raise Unavailable("the database does not take connections at the moment") from error
-    except (ValueError, asyncpg.InterfaceError) as error:
+    except (ValueError, OverflowError, asyncpg.InterfaceError) as error:
         raise Unavailable(
             "the database URL cannot be read; it looks like postgresql://user:password@host/db"
         ) from error
@@ -41,5 +43,7 @@ async def database(url: str) -> AsyncIterator[Database]:
             raise error.__cause__ or error from None
     try:
         yield opened
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError) as error:
+        raise Unavailable(NOT_MIGRATED) from error
     finally:
         await opened.close()

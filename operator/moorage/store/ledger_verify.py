@@ -73,7 +73,8 @@ INVARIANTS = (
                        FROM money.run r JOIN money.wallet w ON w.id = r.wallet_id
                        CROSS JOIN LATERAL (
                            SELECT CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END AS hi,
-                                  (SELECT coalesce(sum(upper(p) - lower(p)), 0) FROM unnest(r.absorbed) p) AS absorbed) h
+                                  (SELECT coalesce(sum(upper(p) - lower(p)), 0)
+                                   FROM unnest(r.absorbed) p) AS absorbed) h
                        WHERE r.ended IS NULL GROUP BY r.wallet_id) o ON o.wallet_id = w.id
             LEFT JOIN (SELECT wallet_id, sum(amount_micros) AS micros FROM money.entry
                        WHERE kind IN ('Usage', 'Correction') GROUP BY wallet_id) e ON e.wallet_id = w.id
@@ -114,11 +115,11 @@ INVARIANTS = (
     ),
     Invariant(
         "I-15",
-        "no wallet's timer is later than its zero, and its copy in the wallet is true",
+        "no burning wallet is without a timer, none is later than a zero to come, and the wallet's copy of it is true",
         """SELECT w.id::text FROM money.wallet w LEFT JOIN money.timer t ON t.wallet_id = w.id
            WHERE w.due_at IS DISTINCT FROM t.due_at
               OR (w.cut_at IS NULL AND w.burn_picos > 0
-                  AND coalesce(t.due_at, 9223372036854775807) > greatest(money.zero_at(w.id), money.now_s() + 5))""",
+                  AND (t.due_at IS NULL OR t.due_at > money.zero_at(w.id) AND money.zero_at(w.id) > money.now_s()))""",
     ),
     Invariant(
         "I-16",

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS public.moorage_migrations (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
 """
+BOOKED = "INSERT INTO public.moorage_migrations (name, sha256) VALUES ($1, $2)"
 
 
 class MigrationRefused(MoorageError):
@@ -78,9 +79,10 @@ async def _apply(connection: "asyncpg.Connection[Any]", wanted: list[Migration])
     if late:
         raise MigrationRefused(f"migration {late[0]} is numbered before one that was already applied")
     for migration in missing:
-        async with connection.transaction():
-            await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO public.moorage_migrations (name, sha256) VALUES ($1, $2)", migration.name, migration.sha256
-            )
+        try:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await connection.execute(BOOKED, migration.name, migration.sha256)
+        except asyncpg.PostgresError as error:
+            raise MigrationRefused(f"migration {migration.name} failed and changed nothing: {error}") from error
     return [migration.name for migration in missing]

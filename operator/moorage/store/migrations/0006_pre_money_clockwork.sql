@@ -48,7 +48,8 @@ BEGIN
     RETURN cardinality(ids);
 END $$;
 
--- Lets waiting runs join whose node has proven their cursor. Returns the last wallet it looked at, NULL at the end.
+-- Looks at the wallets with waiting runs on nodes that speak: what is proven joins, the rest counts for zero again.
+-- Returns the last wallet it looked at, NULL at the end.
 CREATE FUNCTION money.join_proven(epoch bigint, after_wallet bigint, wallets_max integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
@@ -58,7 +59,7 @@ BEGIN
     ids := ARRAY(SELECT DISTINCT r.wallet_id FROM money.run r
                  JOIN money.node n ON n.name = r.node JOIN money.wallet x ON x.id = r.wallet_id
                  WHERE NOT r.in_burn AND r.ended IS NULL AND r.cut_at IS NULL AND NOT n.silent
-                   AND n.proven >= r.cursor AND (x.cut_at IS NULL OR r.cursor < x.cut_at)
+                   AND (x.cut_at IS NULL OR r.cursor < x.cut_at)
                    AND r.wallet_id > after_wallet
                  ORDER BY r.wallet_id LIMIT wallets_max);
     PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;

@@ -1,0 +1,18 @@
+"""`moorage`: the command line for people who run the platform."""
+
+import click
+
+from moorage.cli import database, ledger, wallet
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Moorage hosts agents against prepaid credit; these commands look after the money.
+
+    The database is named by MOORAGE_DATABASE_URL.
+    """
+
+
+main.add_command(wallet.wallet)
+main.add_command(ledger.ledger)
+main.add_command(database.migrate_database)

@@ -1,0 +1,201 @@
+"""The SQL ledger against a second-by-second oracle, over random lives of wallets, runs, nodes and clocks."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.integration.money.oracle import Agent, Oracle, Run
+from tests.integration.money.world import START_S, World, new_world
+
+pytestmark = pytest.mark.postgres
+
+CATCHUP_S, SILENT_S, RESUME_S = 120, 40, 30
+NODES = ("node-a", "node-b")
+WALLETS = ("acme", "zoo")
+SIZES = {"small": 1_000_000, "odd": 333_333, "large": 7_700_001}
+RESET = """
+SET session_replication_role = replica;
+TRUNCATE money.entry, money.line, money.system_entry, money.run, money.timer, money.wallet, money.node,
+         moorage.agent, moorage.tenant, moorage.outbox CASCADE;
+SET session_replication_role = DEFAULT;
+"""
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Every rule is one call of the ledger, often made twice; after every rule ledger and oracle must agree."""
+
+    world: World
+    runner: asyncio.Runner
+
+    def do(self, call: Any) -> Any:  # Any: whatever the call returns
+        return self.runner.run(call)
+
+    @initialize(low=st.sampled_from([0, 40]))
+    def begin(self, low: int) -> None:
+        self.pods: dict[str, Run] = {}
+        self.oracle = Oracle(now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S)
+        self.do(self.world.sql.execute(RESET))
+        self.world.tenants.clear()
+        self.do(self.world.at(START_S))
+        for name in WALLETS:
+            self.do(self.world.wallet(name, low_micros=low))
+            self.oracle.add_wallet(name, low)
+        for index, size in enumerate([*SIZES, "small", "large"]):
+            wallet = WALLETS[index % 2]
+            uid = self.do(self.world.agent(f"agent-{index}", wallet=wallet, size=size))
+            self.oracle.agents[uid] = Agent(wallet=self.oracle.wallets[wallet], rate=SIZES[size])
+        self.move(dict.fromkeys(NODES, START_S))
+        self.credit("acme", 500)
+
+    def move(self, proofs: dict[str, int]) -> None:
+        self.do(self.world.ledger.prove(epoch=1, proofs=proofs))
+        self.oracle.prove(proofs)
+
+    @rule(seconds=st.one_of(st.integers(0, 25), st.sampled_from([-20, 60, 150, 400])))
+    def pass_time(self, seconds: int) -> None:
+        self.oracle.now += seconds
+        self.do(self.world.at(self.oracle.now + 0.5))
+
+    @rule(lags=st.lists(st.one_of(st.none(), st.integers(-5, 12)), min_size=2, max_size=2), twice=st.booleans())
+    def prove(self, lags: list[int | None], twice: bool) -> None:
+        pairs = zip(NODES, lags, strict=True)
+        proofs = {name: self.oracle.now - lag for name, lag in pairs if lag is not None}
+        for _ in range(1 + twice):
+            self.move(proofs)
+
+    @rule(wallet=st.sampled_from(WALLETS), micros=st.one_of(st.integers(1, 60), st.integers(100, 2_000)))
+    def credit(self, wallet: str, micros: int) -> None:
+        key = str(uuid.uuid4())
+        first = self.do(self.world.grant(micros, name=wallet, key=key))
+        again = self.do(self.world.grant(micros, name=wallet, key=key))
+        assert (first.repeated, again.repeated) == (False, True)
+        self.oracle.grant(wallet, micros)
+
+    @rule(data=st.data(), ago=st.integers(-3, 30), node=st.sampled_from(NODES), twice=st.booleans())
+    def open(self, data: st.DataObject, ago: int, node: str, twice: bool) -> None:
+        busy = {id(run.agent) for run in self.pods.values()}
+        free = [uid for uid, agent in self.oracle.agents.items() if agent.state == "Running" and id(agent) not in busy]
+        if free:
+            uid, pod = data.draw(st.sampled_from(free)), str(uuid.uuid4())
+            agent = self.oracle.agents[uid]
+            size = next(size for size, rate in SIZES.items() if rate == agent.rate)
+            for _ in range(1 + twice):
+                self.do(self.world.open(uid, self.oracle.now - ago, pod=pod, node=node, size=size))
+            self.pods[pod] = self.oracle.open(agent, node, self.oracle.now - ago)
+
+    @precondition(lambda self: self.pods)
+    @rule(data=st.data(), ago=st.one_of(st.none(), st.integers(0, 60)), twice=st.booleans())
+    def close(self, data: st.DataObject, ago: int | None, twice: bool) -> None:
+        pod = data.draw(st.sampled_from(list(self.pods)))
+        ended = None if ago is None else self.oracle.now - ago
+        for _ in range(1 + twice):
+            self.do(self.world.close(pod, ended))
+        run = self.pods.pop(pod)
+        self.oracle.close(run, ended)
+        if run.agent.state == "Draining":
+            self.set_state(run.agent, "Suspended")
+
+    @rule(data=st.data(), change=st.sampled_from(["pause", "unpause", "record stop", "resume"]))
+    def lead(self, data: st.DataObject, change: str) -> None:
+        """What the operator does to agents between the ledger's calls."""
+        agent = data.draw(st.sampled_from(list(self.oracle.agents.values())))
+        if change == "record stop" and agent.state == "Draining":
+            agent.stop_recorded = True
+        elif change in {"pause", "unpause"}:
+            agent.paused = change == "pause"
+        elif change == "resume" and agent.state == "Suspended" and not agent.veto and not agent.paused:
+            self.set_state(agent, "Running")
+        self.write(agent)
+
+    def set_state(self, agent: Agent, state: str) -> None:
+        agent.state = state
+        self.write(agent)
+
+    def write(self, agent: Agent) -> None:
+        uid = next(uid for uid, known in self.oracle.agents.items() if known is agent)
+        self.do(
+            self.world.sql.execute(
+                "UPDATE moorage.agent SET state = $2, user_paused = $3, stop_recorded = $4 WHERE uid = $1",
+                uuid.UUID(uid),
+                agent.state,
+                agent.paused,
+                agent.stop_recorded,
+            )
+        )
+
+    @rule(twice=st.booleans(), chunk=st.sampled_from([1, 5000]))
+    def settle_all(self, twice: bool, chunk: int) -> None:
+        for _ in range(1 + twice):
+            self.do(self.world.ledger.settle_all(epoch=1, chunk=chunk))
+        for wallet in self.oracle.wallets.values():
+            if self.oracle.open_runs(wallet):
+                self.oracle.settle(wallet)
+
+    @rule(twice=st.booleans())
+    def settle_due(self, twice: bool) -> None:
+        rows = self.do(self.world.sql.fetch(
+            "SELECT w.name FROM money.timer t JOIN money.wallet w ON w.id = t.wallet_id WHERE t.due_at <= money.now_s()"
+        ))  # fmt: skip
+        due = {row["name"] for row in rows}
+        for name, wallet in self.oracle.wallets.items():
+            zero = self.oracle.zero_until(wallet, self.oracle.now) if wallet.cut is None else None
+            if zero is not None and self.oracle.now - zero <= CATCHUP_S and name not in due:
+                raise AssertionError(f"the timer of {name} is late: zero at {zero}, now {self.oracle.now}")
+        for _ in range(1 + twice):
+            self.do(self.world.ledger.settle_due(epoch=1))
+        for name in due:
+            self.oracle.settle(self.oracle.wallets[name])
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "oracle"):
+            return
+        rows = self.do(self.world.sql.fetch("SELECT * FROM money.wallet"))
+        for row in rows:
+            wallet = self.oracle.wallets[row["name"]]
+            picos = row["balance_micros"] * 1_000_000 - row["carry_picos"]
+            assert (picos, row["standing"], row["cut_at"]) == (wallet.picos, wallet.standing, wallet.cut), row["name"]
+        agents = self.do(self.world.sql.fetch("SELECT uid::text, state, money_veto, fence FROM moorage.agent"))
+        for row in agents:
+            agent = self.oracle.agents[row["uid"]]
+            assert (row["state"], row["money_veto"], row["fence"]) == (agent.state, agent.veto, agent.fence)
+        lines = self.do(
+            self.world.sql.fetch("SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY 1, 2, 3")
+        )
+        expected = [(run.started, run.ended, len(run.paid), len(run.absorbed)) for run in self.oracle.runs if run.ended]
+        assert [tuple(row) for row in lines] == sorted(expected)
+        assert self.do(self.world.broken()) == []
+
+
+def test_the_ledger_agrees_with_the_oracle(database_url: str) -> None:
+    with asyncio.Runner() as runner:
+        scope = new_world(database_url)
+        world = runner.run(scope.__aenter__())
+        try:
+            for size, rate in SIZES.items():
+                runner.run(world.ledger.publish_rate(size=size, rate_picos=rate))
+            policy = {"resume_minimum": RESUME_S, "catchup_max": CATCHUP_S, "silent_after": SILENT_S}
+            runner.run(world.ledger.set_policy(**{f"{name}_seconds": value for name, value in policy.items()}))
+            machine = type("Machine", (LedgerMachine,), {"world": world, "runner": runner})
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    stateful_step_count=30,
+                    deadline=None,
+                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+                ),
+            )
+        finally:
+            runner.run(scope.__aexit__(None, None, None))
