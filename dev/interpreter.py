@@ -17,7 +17,7 @@ LOCK = ROOT / "requirements.lock"
 PYTHON_OLDEST = (3, 11)
 LOG_LINES_SHOWN = 15
 COMMAND = """#!/bin/sh
-exec {python} -c 'import sys; from moorage.cli import main; sys.exit(main())' "$@"
+exec {python} -c 'import sys; from moorage.cli import main; sys.exit(main(prog_name="moorage"))' "$@"
 """
 
 

@@ -1,7 +1,6 @@
 """The story that `make up` tells: one agent runs, its credit ends, it is suspended, and a top-up brings it back."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -67,7 +66,9 @@ def run(layout: Layout) -> None:
     runway = scene.seconds_to_zero
     progress.say(f"\nThe story of one agent ({EXAMPLES}):")
     if scene.condition("Ready") == "True" and (runway is None or runway > RUNWAY_ENOUGH_SECONDS):
-        teller.say(f"the agent {NAMESPACE}/{AGENT} still runs; {_money(scene)}")
+        teller.say(f"the agent {NAMESPACE}/{AGENT} still runs")
+        _say_answer(layout, teller, "what did I tell you?")
+        _say_money(layout, teller, wait_for_burn=False)
     else:
         earlier = str(scene.snapshot.get("id", ""))
         suspended = scene.condition("Suspended") == "True"
@@ -76,7 +77,6 @@ def run(layout: Layout) -> None:
         if not suspended:
             _second_act(theatre, teller, earlier)
         _third_act(layout, theatre, teller)
-    _say_answer(layout, teller, "what did I tell you?")
     progress.say(LOOK_AROUND)
 
 
@@ -92,6 +92,7 @@ def _first_act(layout: Layout, theatre: Theatre, teller: Teller) -> None:
     teller.say(f"agent {AGENT} applied")
     _until(theatre, teller, [Milestone(_is_ready, lambda scene: f"agent Ready, in the pod {scene.pods[-1]}")])
     _say_answer(layout, teller, f"remember the anchor was dropped at {time.strftime('%H:%M:%S')}")
+    _say_money(layout, teller, wait_for_burn=True)
 
 
 def _second_act(theatre: Theatre, teller: Teller, earlier_snapshot: str) -> None:
@@ -104,13 +105,12 @@ def _second_act(theatre: Theatre, teller: Teller, earlier_snapshot: str) -> None
         theatre,
         teller,
         [
-            Milestone(lambda scene: scene.seconds_to_zero is not None or scene.exhausted, _money),
             Milestone(lambda scene: scene.exhausted, lambda _: "zero: the wallet cannot pay the next second"),
             Milestone(lambda scene: not scene.pods, lambda _: "the pod is gone"),
             Milestone(verified, _snapshot),
             Milestone(
                 lambda scene: scene.condition("Suspended") == "True",
-                lambda scene: f"agent Suspended, balance {scene.balance} ({scene.reason('Suspended')})",
+                lambda scene: f"agent Suspended ({scene.reason('Suspended')})",
             ),
         ],
     )
@@ -119,11 +119,9 @@ def _second_act(theatre: Theatre, teller: Teller, earlier_snapshot: str) -> None
 def _third_act(layout: Layout, theatre: Theatre, teller: Teller) -> None:
     """A top-up brings it back."""
     _grant(layout, teller, TOP_UP_CREDITS)
-    _until(
-        theatre,
-        teller,
-        [Milestone(_is_ready, lambda scene: f"agent Ready again, in the pod {scene.pods[-1]}; {_money(scene)}")],
-    )
+    _until(theatre, teller, [Milestone(_is_ready, lambda scene: f"agent Ready again, in the pod {scene.pods[-1]}")])
+    _say_answer(layout, teller, "what did I tell you?")
+    _say_money(layout, teller, wait_for_burn=True)
 
 
 def _wallet_open(scene: Scene) -> bool:
@@ -136,13 +134,6 @@ def _tenant_ready(scene: Scene) -> bool:
 
 def _is_ready(scene: Scene) -> bool:
     return scene.condition("Ready") == "True" and bool(scene.pods)
-
-
-def _money(scene: Scene) -> str:
-    burn = (scene.wallet or {}).get("burnPerHour", "0")
-    runway = scene.seconds_to_zero
-    lasts = "nothing burns" if runway is None else f"zero in {_duration(runway)}"
-    return f"balance {scene.balance}, burn {burn} per hour, {lasts}"
 
 
 def _duration(seconds: float) -> str:
@@ -179,13 +170,32 @@ def _apply(layout: Layout, name: str) -> None:
 
 
 def _grant(layout: Layout, teller: Teller, credit: str) -> None:
-    command = Path(sys.executable).parent / "moorage"
-    wanted = {
-        services.DATABASE_VARIABLE: services.database_url(layout, on_host=True),
-        "KUBECONFIG": str(layout.kubeconfig),
-    }
-    processes.run([str(command), "wallet", "grant", WALLET, credit], env={**os.environ, **wanted})
+    _moorage(layout, "grant", WALLET, credit, "--reason", "the story of make up")
     teller.say(f"granted {credit} credits")
+
+
+def _say_money(layout: Layout, teller: Teller, *, wait_for_burn: bool) -> None:
+    """Balance, burn and time to zero, straight from the ledger: a status shows the last settlement."""
+    deadline = time.monotonic() + ACT_SECONDS_MAX
+    while True:
+        wallet = json.loads(_moorage(layout, "show", WALLET, "--json"))
+        burns, runway = bool(wallet["burn_picos"]), wallet["runway_seconds"]
+        if burns or not wait_for_burn or wallet["standing"] == "Exhausted" or time.monotonic() > deadline:
+            break
+    burn_micros_hourly = wallet["burn_picos"] * 3600 // 10**6
+    lasts = f"zero in {_duration(runway)}" if burns and runway is not None else "nothing burns"
+    balance, burn = _credits(wallet["live_balance_micros"]), _credits(burn_micros_hourly)
+    teller.say(f"balance {balance} credits, burn {burn} per hour, {lasts}")
+
+
+def _moorage(layout: Layout, *arguments: str) -> str:
+    command = Path(sys.executable).parent / "moorage"
+    wanted = {services.DATABASE_VARIABLE: services.database_url(layout, on_host=True)}
+    return processes.run([str(command), "wallet", *arguments], env=wanted)
+
+
+def _credits(micros: int) -> str:
+    return f"{micros // 10**6}.{micros % 10**6:06d}".rstrip("0").ljust(len(str(micros // 10**6)) + 3, "0")
 
 
 def _say_answer(layout: Layout, teller: Teller, text: str) -> None:
