@@ -119,15 +119,14 @@ def suppressions(source: Source) -> Iterator[str]:
 def sleeps(source: Source) -> Iterator[str]:
     """A test waits for what it expects, with virtual time or a deadline; it never sleeps and hopes."""
     is_test = Path(source.path).name.startswith(("test_", "conftest"))
-    polled: set[int] = (
-        set() if is_test else {id(inner) for node in ast.walk(source.syntax) for inner in _inside_loop(node)}
-    )
+    polls = [node for node in ast.walk(source.syntax) if _has_deadline(node)] if is_test else [source.syntax]
+    polled = {id(inner) for poll in polls for node in ast.walk(poll) for inner in _inside_loop(node)}
     for node in ast.walk(source.syntax):
         if not isinstance(node, ast.Call) or _dotted(node.func) not in {"time.sleep", "asyncio.sleep", "sleep"}:
             continue
         yields_once = len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
         if not yields_once and id(node) not in polled:
-            yield f"{source.path}:{node.lineno}: a sleep; wait for the event, or poll with a deadline beside the tests"
+            yield f"{source.path}:{node.lineno}: a sleep; wait for the event, or poll under a deadline"
 
 
 def machine_paths(source: Source) -> Iterator[str]:
@@ -204,6 +203,14 @@ def _inside_loop(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.While | ast.For | ast.AsyncFor):
         for part in node.body:
             yield from ast.walk(part)
+
+
+def _has_deadline(node: ast.AST) -> bool:
+    """`async with asyncio.timeout(...)`: what polls inside ends."""
+    return isinstance(node, ast.AsyncWith) and any(
+        isinstance(item.context_expr, ast.Call) and _dotted(item.context_expr.func) == "asyncio.timeout"
+        for item in node.items
+    )
 
 
 def _dotted(node: ast.AST) -> str:

@@ -72,6 +72,12 @@ PASSED: list[tuple[str, Rule, str, str]] = [
     ("a code explained above", rules.suppressions, "a.py", "x = 1  # noqa: S101 (a path)\ny = 1  # noqa: S101"),
     ("a string that looks like one", rules.suppressions, "a.py", 'x = "# noqa"'),
     ("a yield to the loop", rules.sleeps, "tests/unit/test_a.py", "await_(asyncio.sleep(0))"),
+    (
+        "a poll under a deadline",
+        rules.sleeps,
+        "tests/unit/test_a.py",
+        "async def f():\n async with asyncio.timeout(9):\n  while waiting():\n   await asyncio.sleep(0.1)",
+    ),
     ("a poll in a shared module", rules.sleeps, "tests/e2e/cluster.py", "while waiting():\n    time.sleep(0.1)"),
     ("a path every machine has", rules.machine_paths, "a.py", "/var/lib/moorage ~/work/x ./root/y a/home/b"),
     ("a hash in a lock file", rules.locked_addresses, "requirements.lock", "a==1 \\\n    --hash=sha256:00"),
