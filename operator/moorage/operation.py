@@ -47,6 +47,7 @@ Reconcile = Callable[[Key], Awaitable[float | None]]
 
 STANDBY_SECONDS = 1.0
 BEAT_SECONDS = 1.0
+DATABASE_LOOK_SECONDS = 5.0
 DRAIN_SECONDS = 20.0
 # Every settled key is looked at again after a random time in this span, as a net below missed news.
 RESYNC_SECONDS = (600.0, 1200.0)
@@ -112,7 +113,7 @@ async def run(op: Operation) -> None:
     try:
         op.health.waiting_for = "the caches"
         await _until(asyncio.create_task(op.world.listed(), name="caches"), stop, parts)
-        op.health.ready()
+        parts.append(asyncio.create_task(_watch_database(op), name="database watch"))
         epoch = await _take_lead(op, stop)
         if epoch is not None:
             await _lead(op, epoch, stopping, stop, parts)
@@ -133,6 +134,17 @@ async def _beat(op: Operation) -> None:
         for kind, age_seconds in op.world.silent_seconds().items():
             op.metrics.watch_age_seconds.labels(kind).set(age_seconds)
         await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _watch_database(op: Operation) -> None:
+    """Ready, as leader or standby, exactly while the database answers; restarting would not cure it, so no more."""
+    while True:
+        try:
+            await op.database.value("SELECT 1")
+            op.health.ready()
+        except MoorageError:
+            op.health.waiting_for = "the database"
+        await asyncio.sleep(DATABASE_LOOK_SECONDS)
 
 
 async def _take_lead(op: Operation, stop: Task) -> int | None:

@@ -64,6 +64,11 @@ class ProbeServer:
         self._server = ThreadingHTTPServer(listen, Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
 
+    @property
+    def port(self) -> int:
+        """The port it listens on, for when any was asked for."""
+        return int(self._server.server_address[1])
+
     def start(self) -> None:
         """Serve from now on."""
         self._thread.start()
