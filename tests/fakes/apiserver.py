@@ -57,6 +57,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.version = 100
         self.page_max = 500
+        self.canonical: Callable[[Manifest], Manifest] = lambda obj: obj  # how it writes what was applied
         self.lag: Callable[[], float] = lambda: 0.0  # seconds that a list or an event is under way
         self.objects: dict[Place, Manifest] = {}
         self.requests: list[tuple[str, str]] = []  # verb, path
@@ -248,7 +249,7 @@ class ApiServer:
         before = self._applied.get((place, f"{manager}/{sub}"), {})
         wanted = {name: value for name, value in body.items() if (name == "status") == (sub == "status")}
         wanted["metadata"] = {name: value for name, value in metadata.items() if name not in ("uid", "resourceVersion")}
-        merged = _merge(_released(copy.deepcopy(old or {}), before, wanted), wanted)
+        merged = self.canonical(_merge(_released(copy.deepcopy(old or {}), before, wanted), wanted))
         self._applied[place, f"{manager}/{sub}"] = wanted
         if old is None:
             self._next_uid += 1

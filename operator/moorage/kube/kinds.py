@@ -92,6 +92,6 @@ def resource_of(path: str) -> str:
     """The resource a path is about, as a metric label: `pods`, `agents/status`."""
     parts = path.strip("/").split("/")
     parts = parts[2:] if parts[0] == "api" else parts[3:]
-    if len(parts) > 2 and parts[0] == "namespaces":
+    if len(parts) > 2 and parts[0] == "namespaces" and parts[2] not in ("status", "finalize"):
         parts = parts[2:]
     return f"{parts[0]}/{parts[2]}" if len(parts) > 2 else "".join(parts[:1])
