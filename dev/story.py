@@ -136,7 +136,8 @@ def _is_ready(scene: Scene) -> bool:
     return scene.condition("Ready") == "True" and bool(scene.pods)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A span for people: seconds while they count, then hours and minutes."""
     return f"{seconds:.0f} s" if seconds < 2 * 60 else f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
 
 
@@ -183,8 +184,8 @@ def _say_money(layout: Layout, teller: Teller, *, wait_for_burn: bool) -> None:
         if burns or not wait_for_burn or wallet["standing"] == "Exhausted" or time.monotonic() > deadline:
             break
     burn_micros_hourly = wallet["burn_picos"] * 3600 // 10**6
-    lasts = f"zero in {_duration(runway)}" if burns and runway is not None else "nothing burns"
-    balance, burn = _credits(wallet["live_balance_micros"]), _credits(burn_micros_hourly)
+    lasts = f"zero in {duration(runway)}" if burns and runway is not None else "nothing burns"
+    balance, burn = credit(wallet["live_balance_micros"]), credit(burn_micros_hourly)
     teller.say(f"balance {balance} credits, burn {burn} per hour, {lasts}")
 
 
@@ -194,7 +195,8 @@ def _moorage(layout: Layout, *arguments: str) -> str:
     return processes.run([str(command), "wallet", *arguments], env=wanted)
 
 
-def _credits(micros: int) -> str:
+def credit(micros: int) -> str:
+    """Micro-credits as credits, with at least two decimals."""
     return f"{micros // 10**6}.{micros % 10**6:06d}".rstrip("0").ljust(len(str(micros // 10**6)) + 3, "0")
 
 

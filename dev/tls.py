@@ -15,14 +15,14 @@ VALID_DAYS = 730
 RENEW_DAYS = 30
 
 
-def ensure(folder: Path, address: str) -> None:
+def ensure(folder: Path, address: str, *, days: int = VALID_DAYS) -> None:
     """Write api.crt, api.key and ca.crt for this address, when they are missing, about to expire or of another one."""
     if _usable(folder / "api.crt", address):
         return
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("moorage-dev-api-ca")
     authority = (
-        _builder(authority_name, authority_name, authority_key.public_key())
+        _builder(authority_name, authority_name, authority_key.public_key(), days)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
         .add_extension(_authority_usage(), critical=True)
@@ -31,7 +31,7 @@ def ensure(folder: Path, address: str) -> None:
     served = [x509.IPAddress(ipaddress.ip_address(each)) for each in sorted({address, "127.0.0.1"})]
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     certificate = (
-        _builder(_name("moorage-api"), authority_name, key.public_key())
+        _builder(_name("moorage-api"), authority_name, key.public_key(), days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *served]), critical=False)
@@ -54,7 +54,9 @@ def _usable(path: Path, address: str) -> bool:
     return certificate.not_valid_after_utc > limit and address in addresses
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -64,7 +66,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .serial_number(x509.random_serial_number())
         # An hour back, for a clock that is set after the start.
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .not_valid_after(now + datetime.timedelta(days=days))
     )
 
 
