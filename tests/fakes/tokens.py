@@ -3,8 +3,8 @@
 import secrets
 
 from moorage.model.errors import Unavailable
+from moorage.model.identity import Identity
 from moorage.model.names import MOVER_AUDIENCE
-from moorage.providers.ports import Identity
 
 
 class FakeTokenReviewer:

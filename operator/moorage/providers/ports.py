@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from moorage.model.identity import Identity
+
 
 class UploadLost(Exception):
     """The store knows neither this upload nor a complete object under its key."""
@@ -48,16 +50,6 @@ class ObjectStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Remove an object; one that is gone already is fine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a projected token speaks for, as the API server says."""
-
-    namespace: str
-    service_account: str
-    pod_name: str
-    pod_uid: str
 
 
 class TokenReviewer(Protocol):

@@ -8,6 +8,7 @@ import msgspec
 
 from moorage.model import names
 from moorage.model.errors import MoorageError
+from moorage.model.identity import Identity
 from moorage.model.record import AttemptKind, AttemptState
 from moorage.model.snapshots import (
     ETAG_LENGTH_MAX,
@@ -19,7 +20,7 @@ from moorage.model.snapshots import (
     Failure,
     Report,
 )
-from moorage.providers.ports import Identity, ObjectStore
+from moorage.providers.ports import ObjectStore
 from moorage.services.keyring import Keyring
 from moorage.services.snapshots import open_data_key
 from moorage.store.database import Database

@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from moorage.model.identity import Identity
 from moorage.model.record import AttemptKind, AttemptState
 from moorage.model.snapshots import PART_BYTES, PART_URLS_FIRST, PART_URLS_MAX, PARTS_MAX, Failure
-from moorage.providers.ports import Identity
 from tests.integration.snapshots.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres, pytest.mark.store]

@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 from prometheus_client import CollectorRegistry
 
 from moorage.model import names
+from moorage.model.identity import Identity
 from moorage.model.record import AgentRecord, AttemptKind
-from moorage.providers.ports import Identity
 from moorage.providers.s3_objects import S3Objects
 from moorage.services.keyring import Keyring
 from moorage.services.mover_sessions import MoverSessions

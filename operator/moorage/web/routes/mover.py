@@ -7,9 +7,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from moorage.model.identity import Identity
 from moorage.model.names import MOVER_AUDIENCE
 from moorage.model.snapshots import Assignment, AttemptRequest, PartsRequest, PartUrls, Report
-from moorage.providers.ports import Identity, TokenReviewer
+from moorage.providers.ports import TokenReviewer
 from moorage.web.errors import BodyInvalid, BodyTooLarge, Unauthenticated
 
 REQUEST_BYTES_MAX = 4 << 10
