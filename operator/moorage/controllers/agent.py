@@ -12,6 +12,7 @@ from moorage.kube.apply import Applier
 from moorage.kube.observe import World
 from moorage.lifecycle import agent as lifecycle
 from moorage.lifecycle import conditions
+from moorage.lifecycle.decision import Desired
 from moorage.model.agent import Agent
 from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
@@ -89,8 +90,8 @@ class AgentController:
         await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return 30.0
 
-    def _desired(self, agent: Agent, problem: Reason | None) -> lifecycle.Desired:
-        return lifecycle.Desired(
+    def _desired(self, agent: Agent, problem: Reason | None) -> Desired:
+        return Desired(
             state=agent.spec.desired_state,
             deleting=agent.metadata.deleting,
             problem=problem,

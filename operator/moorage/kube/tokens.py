@@ -3,7 +3,7 @@
 import msgspec
 
 from moorage.kube.client import Client
-from moorage.providers.ports import Identity
+from moorage.model.identity import Identity
 
 PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"

@@ -7,8 +7,7 @@ second, so that an agent at work costs no writes.
 from datetime import datetime
 from typing import Any
 
-from moorage.lifecycle import agent as lifecycle
-from moorage.lifecycle import verdicts
+from moorage.lifecycle import decision, verdicts
 from moorage.lifecycle.verdicts import UNREADABLE, Verdict
 from moorage.model import clock, conditions, money, names
 from moorage.model.agent import Agent
@@ -127,7 +126,7 @@ def _condition(kind: ConditionType, status: Status, reason: Reason, *, generatio
 def _of_pod(agent: Agent, record: AgentRecord, seen: Observation) -> StatusManifest:
     if isinstance(seen.pods, Unknown):  # a failed read is no absence: what was last seen stays
         return {name: agent.status[name] for name in ("podName", "restarts", "imageDigest") if name in agent.status}
-    pod = lifecycle.current_pod(record, seen.pods)
+    pod = decision.current_pod(record, seen.pods)
     if pod is None:
         return {}
     found: StatusManifest = {"podName": pod.name, "restarts": pod.restarts}

@@ -3,7 +3,7 @@
 A record says where the agent is in its life, an observation what the cluster shows; what could not be read is Unknown.
 """
 
-from moorage.lifecycle import agent as lifecycle
+from moorage.lifecycle import decision
 from moorage.model.agent import Agent
 from moorage.model.conditions import Reason, Status
 from moorage.model.observation import Observation, PodPhase, PodView, Unknown
@@ -45,10 +45,10 @@ def ready(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason 
         return _not_running(agent, record, seen, problem)
     if problem is not None:
         return Status.FALSE, problem
-    pod = lifecycle.current_pod(record, seen.pods)
+    pod = decision.current_pod(record, seen.pods)
     if pod is not None:
         return _of_pod(pod)
-    if not isinstance(seen.volumes, Unknown) and lifecycle.volume_lost(record, seen.volumes):
+    if not isinstance(seen.volumes, Unknown) and decision.volume_lost(record, seen.volumes):
         return Status.FALSE, Reason.VOLUME_LOST
     return Status.FALSE, Reason.POD_REPLACED if seen.pods else Reason.POD_STARTING
 
@@ -83,9 +83,9 @@ def volume_ready(record: AgentRecord, seen: Observation) -> Verdict:
         return Status.FALSE, Reason.VOLUME_FREED
     if isinstance(seen.volumes, Unknown):
         return UNREADABLE
-    volume = lifecycle.current_volume(record, seen.volumes)
+    volume = decision.current_volume(record, seen.volumes)
     # A claim that is being deleted goes with the next stop of the pod: say so while something can still be done.
-    if lifecycle.volume_lost(record, seen.volumes) or (volume is not None and volume.deleting):
+    if decision.volume_lost(record, seen.volumes) or (volume is not None and volume.deleting):
         return Status.FALSE, Reason.VOLUME_LOST
     if volume is None or not volume.bound:
         return Status.FALSE, Reason.VOLUME_PENDING
@@ -147,7 +147,7 @@ def _draining(record: AgentRecord, seen: Observation) -> Reason:
         return Reason.DRAINING
     if any(pod.node is not None and not pod.node_ready for pod in seen.pods):
         return Reason.NODE_UNREACHABLE
-    stuck = not seen.pods and record.pod_uid is None and lifecycle.volume_lost(record, seen.volumes)
+    stuck = not seen.pods and record.pod_uid is None and decision.volume_lost(record, seen.volumes)
     return Reason.VOLUME_LOST if stuck else Reason.DRAINING
 
 

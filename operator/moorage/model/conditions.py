@@ -41,7 +41,7 @@ class Reason(StrEnum):
     CRASH_LOOP = "CrashLoop"
     UNSCHEDULABLE = "Unschedulable"
     QUOTA_EXCEEDED = "QuotaExceeded"
-    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # a reason, not a secret
     SPEC_INVALID = "SpecInvalid"
     NOT_A_TENANT = "NotATenant"
     NAME_TAKEN = "NameTaken"

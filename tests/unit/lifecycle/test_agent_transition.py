@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from moorage.lifecycle import effects as do
-from moorage.lifecycle.agent import Decision, Desired, retry_seconds, transition
+from moorage.lifecycle.agent import transition
+from moorage.lifecycle.decision import Decision, Desired
+from moorage.lifecycle.snapshot import retry_seconds
 from moorage.model.agent import DesiredState
 from moorage.model.conditions import Reason
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
@@ -136,21 +138,17 @@ FACTS = SnapshotFacts(id=SnapshotId("snapshot"), taken_at=NOW, bytes=10, files=1
 def records() -> Iterator[AgentRecord]:
     attempts = [None]
     attempts += [attempt(state, kind) for state in AttemptState for kind in AttemptKind]  # type: ignore[misc]
-    for state, held, stop, data, now, standing in itertools.product(
-        AgentState,
-        attempts,
-        (False, True),
-        (None, "volume-1", "lost"),
-        (None, "pod-1"),
-        (Standing.FUNDED, Standing.EXHAUSTED),
+    held = ((None, None), ("volume-1", "pod-1"), ("volume-1", None), ("lost", None))
+    for state, tried, stop, (data, metered), standing in itertools.product(
+        AgentState, attempts, (False, True), held, (Standing.FUNDED, Standing.EXHAUSTED)
     ):
         yield record(
             state,
-            attempt=held,
+            attempt=tried,
             stop_recorded=stop,
             has_storage=data is not None,
             volume_uid=data,
-            pod_uid=now,
+            pod_uid=metered,
             snapshot=FACTS,
             archive_at=NOW if state is AgentState.SUSPENDED else None,
             standing=standing,
@@ -167,8 +165,8 @@ PODS = (
     (pod(), pod(incarnation=2)),
     (pod(phase=PodPhase.PENDING, started_at=None, container_id=None, node=None),),
 )
-VOLUMES = ((), (volume(),), (volume(deleting=True),), (volume(), volume(2)))
-JOBS = ((), (job(),), (job(JobOutcome.FAILED),), (job(JobOutcome.SUCCEEDED, deleting=True),))
+VOLUMES = ((), (volume(),), (volume(deleting=True), volume(2)))
+JOBS = ((), (job(),), (job(JobOutcome.FAILED),))
 WISHES = (
     desired(),
     desired(state=DesiredState.SUSPENDED),

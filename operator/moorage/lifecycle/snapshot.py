@@ -1,0 +1,141 @@
+"""The states in which a mover works: writing a snapshot, reading it back, restoring it, and trying again."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from moorage.lifecycle import effects as do
+from moorage.lifecycle.decision import (
+    FRESH,
+    LOOK_AGAIN_SECONDS,
+    Decision,
+    Desired,
+    World,
+    current_volume,
+    drop,
+    enter,
+    free,
+    next_generation,
+    wants_run,
+)
+from moorage.model.observation import JobOutcome
+from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState
+
+# An attempt that has not come further in this time is given up; the mover's Job carries the same limit.
+ATTEMPT_LIMIT = timedelta(hours=1)
+RETRY_SECONDS_FIRST = 10
+RETRY_SECONDS_MAX = 900
+
+
+def snapshotting(record: AgentRecord, desired: Desired, world: World) -> Decision:
+    """The pod is gone; a mover writes the snapshot."""
+    attempt = record.attempt
+    if world.pods:  # nothing may write while the mover reads
+        return Decision(record=enter(record, AgentState.DRAINING), again=True)
+    if wants_run(record, desired):
+        return _call_off(record, world, AgentState.RUNNING)
+    if attempt is None or attempt.kind is not AttemptKind.SNAPSHOT or attempt.state is AttemptState.FAILED:
+        return _try_again(record, world, AttemptKind.SNAPSHOT)
+    match attempt.state:
+        case AttemptState.CREATED:
+            return Decision(record=record, effects=(do.StartAttempt(attempt.id),), again=True)
+        case AttemptState.STARTED:
+            return _moving(record, world, AttemptKind.SNAPSHOT)
+        case AttemptState.UPLOADED:
+            return Decision(record=record, effects=(do.CommitAttempt(attempt.id),), again=True)
+        case _:
+            return Decision(record=enter(record, AgentState.VERIFYING), again=True)
+
+
+def verifying(record: AgentRecord, desired: Desired, world: World) -> Decision:
+    """The object is complete; the platform reads it back."""
+    attempt = record.attempt
+    if attempt is None or attempt.state is AttemptState.FAILED:
+        return Decision(record=enter(record, AgentState.SNAPSHOTTING), again=True)
+    if attempt.state is not AttemptState.VERIFIED:
+        return Decision(record=record, effects=(do.VerifyAttempt(attempt.id),), wait_seconds=LOOK_AGAIN_SECONDS)
+    warm = timedelta(0) if desired.deleting else desired.warm_window
+    settled = enter(record, AgentState.SUSPENDED, archive_at=record.now + warm, **FRESH)
+    return Decision(record=settled, effects=drop(world.jobs), again=True)
+
+
+def restoring(record: AgentRecord, desired: Desired, world: World) -> Decision:
+    """A mover fills a new volume from the snapshot."""
+    attempt = record.attempt
+    if desired.deleting:
+        return _call_off(record, world, AgentState.ARCHIVED)
+    if attempt is None or attempt.kind is not AttemptKind.RESTORE or attempt.state is AttemptState.FAILED:
+        return _try_again(record, world, AttemptKind.RESTORE)
+    match attempt.state:
+        case AttemptState.CREATED:
+            return Decision(record=record, effects=(do.StartAttempt(attempt.id),), again=True)
+        case AttemptState.STARTED:
+            return _moving(record, world, AttemptKind.RESTORE)
+        case AttemptState.UPLOADED | AttemptState.COMMITTED:
+            return Decision(record=record, effects=(do.VerifyAttempt(attempt.id),), again=True)
+        case _:
+            return _restored(record, desired, world)
+
+
+def _restored(record: AgentRecord, desired: Desired, world: World) -> Decision:
+    volume = current_volume(record, world.volumes)
+    if volume is None:
+        return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
+    back = replace(record, volume_uid=volume.uid, incarnation=record.incarnation + 1)
+    if wants_run(record, desired):
+        up = enter(back, AgentState.RUNNING, archive_at=None, **FRESH)
+    else:
+        up = enter(back, AgentState.SUSPENDED, archive_at=record.now + desired.warm_window, **FRESH)
+    return Decision(record=up, effects=drop(world.jobs), again=True)
+
+
+def retry_seconds(failures: int) -> int:
+    """Back-off after so many failed attempts in a row."""
+    return int(min(RETRY_SECONDS_MAX, RETRY_SECONDS_FIRST * 2 ** min(failures - 1, 10)))
+
+
+def _moving(record: AgentRecord, world: World, kind: AttemptKind) -> Decision:
+    attempt = record.attempt
+    assert attempt is not None
+    job = next((job for job in world.jobs if job.attempt_id == attempt.id), None)
+    late = record.now - attempt.created_at > ATTEMPT_LIMIT
+    if late or (job is not None and job.outcome is not JobOutcome.ACTIVE):
+        # The record was read after the Job was seen: a mover that had reported would have moved the attempt on.
+        return Decision(record=record, effects=(do.FailAttempt(attempt.id, "MoverFailed"),), again=True)
+    volume: tuple[do.Effect, ...] = (do.ApplyVolume(),) if kind is AttemptKind.RESTORE else ()
+    if job is None:
+        return Decision(record=record, effects=(*volume, do.RunMover(attempt.id, kind)), wait_seconds=60.0)
+    return Decision(record=record, effects=volume, wait_seconds=60.0)
+
+
+def _try_again(record: AgentRecord, world: World, kind: AttemptKind) -> Decision:
+    """Begin an attempt; after a failed one first wait, with the old mover gone and a new volume to restore into."""
+    attempt = record.attempt
+    failed = attempt is not None and attempt.kind is kind and attempt.state is AttemptState.FAILED
+    if failed and record.retry_at is None:
+        failures = record.failures + 1
+        retry_at = record.now + timedelta(seconds=retry_seconds(failures))
+        generation = next_generation(record) if kind is AttemptKind.RESTORE else record.volume_generation
+        waiting = replace(record, failures=failures, retry_at=retry_at, volume_generation=generation)
+        return Decision(record=waiting, effects=drop(world.jobs), again=True)
+    if record.retry_at is not None and record.retry_at > record.now:
+        left = (record.retry_at - record.now).total_seconds()
+        return Decision(record=record, effects=drop(world.jobs), wait_seconds=max(0.1, left))
+    if world.jobs:
+        return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
+    leftovers = free(record, world) if kind is AttemptKind.RESTORE else ()
+    return Decision(record=replace(record, retry_at=None), effects=(*leftovers, do.BeginAttempt(kind)), again=True)
+
+
+def _call_off(record: AgentRecord, world: World, state: AgentState) -> Decision:
+    """Leave a snapshot or restore half way: its mover must be gone before anything else touches the volume."""
+    attempt = record.attempt
+    if attempt is not None and attempt.state not in (AttemptState.FAILED, AttemptState.VERIFIED):
+        return Decision(record=record, effects=(do.FailAttempt(attempt.id, "CalledOff"),), again=True)
+    if world.jobs:
+        return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
+    changes: dict[str, object] = dict(FRESH)
+    if state is AgentState.RUNNING:
+        changes["incarnation"] = record.incarnation + 1
+    else:
+        changes["volume_generation"] = next_generation(record)
+    return Decision(record=enter(record, state, **changes), again=True)
