@@ -87,13 +87,16 @@ BEGIN
 END $$;
 
 -- Charges locked wallets in one statement; leaves those that are due, short, waiting or crossing their low mark.
-CREATE FUNCTION money.settle_many(ids bigint[], t bigint, horizon_s bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- A locked row stays where it is, so the update finds it by its place. The generic plan keeps the planner from
+-- scanning the whole table once per chunk.
+CREATE FUNCTION money.settle_many(ids bigint[], t bigint, horizon_s bigint) RETURNS bigint
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     oldest  bigint := horizon_s - (SELECT catchup_max_seconds FROM money.policy);
     settled bigint;
 BEGIN
     WITH owed AS MATERIALIZED (
-        SELECT w.id, CASE WHEN money_available / nullif(w.burn_picos, 0) > t - w.as_of
+        SELECT w.ctid AS place, CASE WHEN money_available / nullif(w.burn_picos, 0) > t - w.as_of
                           THEN w.carry_picos + w.burn_picos * (horizon_s - w.as_of) END AS total_picos,
                CASE w.standing WHEN 'Low' THEN w.held_micros ELSE w.low_micros END AS stay_above_micros
         FROM money.wallet w
@@ -107,7 +110,7 @@ BEGIN
             seq = w.seq + (o.total_picos >= 1000000)::integer,
             as_of = horizon_s
         FROM owed o
-        WHERE w.id = o.id AND w.balance_micros - o.total_picos / 1000000 >= o.stay_above_micros
+        WHERE w.ctid = o.place AND w.balance_micros - o.total_picos / 1000000 >= o.stay_above_micros
         RETURNING w.id, w.seq, w.balance_micros, o.total_picos / 1000000 AS micros
     ), posted AS (
         INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, effective_at)
