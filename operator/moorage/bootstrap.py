@@ -12,6 +12,7 @@ import uvloop
 
 from moorage import operation
 from moorage import settings as knobs
+from moorage.clockwork import Operation
 from moorage.controllers.actuator import Actuator
 from moorage.controllers.agent import AgentController
 from moorage.controllers.domain import DomainController
@@ -27,7 +28,7 @@ from moorage.kube.observe import World
 from moorage.kube.tokens import KubernetesTokenReviewer
 from moorage.model.names import Key
 from moorage.observability import Metrics
-from moorage.operation import Operation, Reconcile
+from moorage.operation import Reconcile
 from moorage.probes import Health, ProbeServer
 from moorage.providers.ports import ObjectStore
 from moorage.providers.s3_objects import S3Objects
@@ -120,11 +121,11 @@ def _operation(settings: Settings, base: Foundation, metrics: Metrics, health: H
     ring = queue.add
     world = World(base.client, ring)
     applier = Applier(base.client, world)
+    snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
     actuator = Actuator(
         client=base.client, applier=applier, agents=agents, ledger=ledger, platform=platform, epoch=epoch, ring=ring,
-        snapshots=Snapshots(database=base.database, store=base.store, keyring=base.keyring),
-        snapshot_grace=timedelta(days=settings.snapshot_grace_days),
+        snapshots=snapshots, snapshot_grace=timedelta(days=settings.snapshot_grace_days), metrics=metrics,
     )  # fmt: skip
     controllers["Agent"] = AgentController(
         objects=objects, world=world, applier=applier, agents=agents, actuator=actuator, platform=platform,
@@ -141,8 +142,8 @@ def _operation(settings: Settings, base: Foundation, metrics: Metrics, health: H
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, leadership=Leadership(base.database, knobs.instance(settings)),
-        outbox=Outbox(base.database), world=world, objects=objects, queue=queue, ring=ring, epoch=epoch,
-        metrics=metrics, health=health,
+        outbox=Outbox(base.database), snapshots=snapshots, world=world, objects=objects, queue=queue,
+        ring=ring, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip
 
 

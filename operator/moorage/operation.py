@@ -7,42 +7,19 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 
 import kopf
 
+from moorage import clockwork
+from moorage.clockwork import Operation, Task
 from moorage.controllers import handlers, startup
-from moorage.controllers.leading import Epoch
-from moorage.controllers.objects import Objects
-from moorage.controllers.workqueue import KeyedQueue
-from moorage.jobs import runner
-from moorage.jobs.deliver_wakeups import DeliverWakeups
-from moorage.jobs.keep_lease import KeepLease
-from moorage.jobs.prove_nodes import ProveNodes
-from moorage.jobs.settle_wallets import SettleWallets
-from moorage.jobs.sweep_orphans import SweepOrphans
 from moorage.kube import crds
-from moorage.kube.client import Client
-from moorage.kube.login import Credentials
-from moorage.kube.observe import World
 from moorage.model.errors import MoorageError, Unavailable
 from moorage.model.names import Key
-from moorage.model.observation import Unknown
-from moorage.model.offer import Platform
 from moorage.observability import Metrics
-from moorage.probes import Health
-from moorage.settings import Settings
-from moorage.store.agents import Agents
-from moorage.store.database import Database
-from moorage.store.leader import Leadership
-from moorage.store.ledger import Ledger
-from moorage.store.outbox import CHANNEL, Outbox
 
 log = logging.getLogger(__name__)
 
-Task = asyncio.Task[Any]
 Reconcile = Callable[[Key], Awaitable[float | None]]
 
 STANDBY_SECONDS = 1.0
@@ -51,28 +28,6 @@ DATABASE_LOOK_SECONDS = 5.0
 DRAIN_SECONDS = 20.0
 # Every settled key is looked at again after a random time in this span, as a net below missed news.
 RESYNC_SECONDS = (600.0, 1200.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """Everything a leading operator runs on."""
-
-    settings: Settings
-    platform: Platform
-    client: Client
-    credentials: Credentials
-    database: Database
-    agents: Agents
-    ledger: Ledger
-    leadership: Leadership
-    outbox: Outbox
-    world: World
-    objects: Objects
-    queue: KeyedQueue[Key]
-    ring: Callable[[Key, bool], None]
-    epoch: Epoch
-    metrics: Metrics
-    health: Health
 
 
 def measured(controllers: Mapping[str, Reconcile], metrics: Metrics, rng: random.Random) -> Reconcile:
@@ -164,7 +119,7 @@ async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, 
     op.metrics.leader.set(1)
     log.info("leading", extra={"epoch": epoch})
     # Tasks that exist before kopf starts are not taken for its own and cancelled with it.
-    jobs = await _start_jobs(op)
+    jobs = await clockwork.start(op)
     kopf_stop, kopf_ready = asyncio.Event(), asyncio.Event()
     bells = asyncio.create_task(_ring_bells(op, kopf_stop, kopf_ready), name="doorbell")
     try:
@@ -197,52 +152,6 @@ async def _ring_bells(op: Operation, stop: asyncio.Event, ready: asyncio.Event) 
         stop_flag=stop,
         ready_flag=ready,
     )
-
-
-async def _start_jobs(op: Operation) -> list[Task]:
-    """Bring the ledger's view of prices and pods up to date, then start everything the clock drives."""
-    for size, offer in op.platform.sizes.items():
-        await op.ledger.publish_rate(size=size, rate_picos=offer.rate_picos)
-    await op.ledger.set_policy(resume_minimum_seconds=op.settings.resume_minimum_seconds)
-    await _close_vanished(op)
-    rng = random.Random()  # noqa: S311  # spreads load, hides nothing
-    wakeups = DeliverWakeups(op.outbox, op.ring)
-    settle = SettleWallets(op.ledger, lambda: op.epoch.current, op.metrics)
-    sweep = SweepOrphans(
-        op.agents,
-        op.ledger,
-        exists=lambda uid, namespace, name: crds.agent_exists(op.client, uid, namespace, name),
-        has_pods=op.world.has_pods,
-        epoch=lambda: op.epoch.current,
-        grace=timedelta(days=op.settings.snapshot_grace_days),
-    )
-    await op.database.listen(CHANNEL, wakeups.notified)
-    work = {
-        "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
-        "prove_nodes": ProveNodes(op.ledger, op.world.node_proofs, lambda: op.epoch.current).prove,
-        "settle_due": settle.due,
-        "settle_books": settle.books,
-        "deliver_wakeups": wakeups.deliver,
-        "sweep_orphans": sweep.sweep,
-    }
-    jobs = [asyncio.create_task(runner.repeat(name, do, rng=rng), name=name) for name, do in work.items()]
-    lost: Task = asyncio.create_task(_wait_for(op.queue), name="queue")
-    return [*jobs, lost]
-
-
-async def _wait_for(queue: KeyedQueue[Key]) -> None:
-    """Ends with the error that no reconcile may survive."""
-    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    queue.fatal = lambda error: None if lost.done() else lost.set_exception(error)
-    await lost
-
-
-async def _close_vanished(op: Operation) -> None:
-    """End the runs of pods that vanished while nobody looked, before a new proof could cover them."""
-    for run in await op.ledger.open_runs():
-        seen = op.world.agent(run.namespace, run.name, run.agent_uid)
-        if not isinstance(seen.pods, Unknown) and all(pod.uid != run.pod_uid for pod in seen.pods):
-            await op.ledger.close_run(epoch=op.epoch.current, pod_uid=run.pod_uid, ended_s=None, reason="PodVanished")
 
 
 async def _until(wanted: Task, stop: Task, parts: list[Task]) -> None:

@@ -19,7 +19,8 @@ from moorage.model.agent import Agent
 from moorage.model.errors import MoorageError
 from moorage.model.names import Key
 from moorage.model.offer import Platform
-from moorage.model.record import AgentRecord, AttemptKind
+from moorage.model.record import AgentRecord, AttemptKind, AttemptState
+from moorage.observability import Metrics
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
 from moorage.store.ledger import Ledger
@@ -40,6 +41,7 @@ class Actuator:
     epoch: Epoch
     snapshot_grace: timedelta
     ring: Callable[[Key, bool], None]
+    metrics: Metrics
     _verifying: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def act(self, effect: do.Effect, agent: Agent, record: AgentRecord) -> None:
@@ -119,8 +121,9 @@ class Actuator:
                 await self.snapshots.commit(epoch=epoch, attempt_id=attempt_id)
             case do.FailAttempt(attempt_id, code):
                 await self.snapshots.fail(epoch=epoch, attempt_id=attempt_id, code=code)
+                self.metrics.snapshots.labels(_kind(record), AttemptState.FAILED.value).inc()
             case do.VerifyAttempt(attempt_id):
-                self._verify_beside(attempt_id, Key("Agent", record.namespace, record.name))
+                self._verify_beside(attempt_id, record)
             case do.Archive():
                 await self._archive(record)
             case _:
@@ -134,7 +137,7 @@ class Actuator:
             return
         await self.agents.archive(epoch=self.epoch.current, before=record)
 
-    def _verify_beside(self, attempt_id: str, key: Key) -> None:
+    def _verify_beside(self, attempt_id: str, record: AgentRecord) -> None:
         """Reading gigabytes back outlasts a reconcile: it runs beside the queue and rings when it is done."""
         if attempt_id in self._verifying:
             return
@@ -142,11 +145,14 @@ class Actuator:
         async def verify() -> None:
             try:
                 await self.snapshots.verify(epoch=self.epoch.current, attempt_id=attempt_id)
+                attempt = await self.snapshots.attempt(attempt_id)
+                if attempt is not None:
+                    self.metrics.snapshots.labels(attempt.kind.value, attempt.state.value).inc()
             except MoorageError as error:
                 log.warning("verification did not finish", extra={"attempt": attempt_id, "why": str(error)})
             finally:
                 del self._verifying[attempt_id]
-                self.ring(key, True)
+                self.ring(Key("Agent", record.namespace, record.name), True)
 
         self._verifying[attempt_id] = asyncio.create_task(verify(), name=f"verify-{attempt_id}")
 
@@ -154,3 +160,7 @@ class Actuator:
         await self.agents.keep_snapshots(epoch=self.epoch.current, uid=record.uid, grace=self.snapshot_grace)
         await self.applier.clear_finalizer(kinds.AGENT, agent.metadata)
         self.ring(Key("Namespace", "", names.tenant_of(record.namespace)), False)
+
+
+def _kind(record: AgentRecord) -> str:
+    return record.attempt.kind.value if record.attempt is not None else AttemptKind.SNAPSHOT.value

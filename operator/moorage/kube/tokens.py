@@ -2,7 +2,9 @@
 
 import msgspec
 
+from moorage.kube import kinds
 from moorage.kube.client import Client
+from moorage.kube.objects import Pod
 from moorage.model.identity import Identity
 
 PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -46,4 +48,14 @@ class KubernetesTokenReviewer:
         if len(pod_name) != 1 or len(pod_uid) != 1:
             return None
         namespace, _, account = name.partition(":")
-        return Identity(namespace=namespace, pod_name=pod_name[0], pod_uid=pod_uid[0], service_account=account)
+        identity = Identity(namespace=namespace, pod_name=pod_name[0], pod_uid=pod_uid[0], service_account=account)
+        return identity if await self._is_mover(identity) else None
+
+    async def _is_mover(self, identity: Identity) -> bool:
+        """Whether the token's pod lives, is the very one, and was made by the Job that its name says."""
+        path = kinds.object_path(kinds.POD, identity.namespace, identity.pod_name)
+        pod = await self._client.get(path, Pod)
+        if pod is None or pod.metadata.uid != identity.pod_uid or not pod.metadata.managed:
+            return False
+        owner = pod.metadata.controller
+        return owner is not None and owner.kind == "Job" and identity.pod_name.startswith(f"{owner.name}-")

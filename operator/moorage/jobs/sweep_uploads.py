@@ -1,0 +1,17 @@
+"""Uploads and parts that failed attempts left in the object store are removed, even when nobody tries again."""
+
+from moorage.services.snapshots import Snapshots
+
+SWEEP_SECONDS = 600.0
+
+
+class SweepUploads:
+    """Cleans up behind attempts that are over."""
+
+    def __init__(self, snapshots: Snapshots) -> None:
+        self._snapshots = snapshots
+
+    async def sweep(self) -> float:
+        """Remove what is left over now."""
+        await self._snapshots.sweep()
+        return SWEEP_SECONDS
