@@ -27,6 +27,8 @@ from moorage.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
+OWNERS_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actuator:
@@ -43,6 +45,7 @@ class Actuator:
     ring: Callable[[Key, bool], None]
     metrics: Metrics
     _verifying: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _owners: set[Key] = field(default_factory=set)
 
     async def act(self, effect: do.Effect, agent: Agent, record: AgentRecord) -> None:
         """Run one effect. Raises Permanent when the cluster refuses a wish for good."""
@@ -65,6 +68,18 @@ class Actuator:
                 await self._finish(agent, record)
             case _:
                 await self._attempt(effect, record)
+
+    def look_at_owners(self, record: AgentRecord) -> None:
+        """Wallet and Namespace show sums over agents: one look a second is enough, however many of them moved."""
+        tenant = names.tenant_of(record.namespace)
+        for key in (Key("Wallet", "", record.wallet.name), Key("Namespace", "", tenant)):
+            if key not in self._owners:
+                self._owners.add(key)
+                asyncio.get_running_loop().call_later(OWNERS_SECONDS, self._ring_owner, key)
+
+    def _ring_owner(self, key: Key) -> None:
+        self._owners.discard(key)
+        self.ring(key, False)
 
     async def _apply_children(self, agent: Agent, record: AgentRecord, *, with_pod: bool) -> None:
         children = desired_agent.children(
@@ -93,6 +108,7 @@ class Actuator:
             await self.ledger.close_run(
                 epoch=self.epoch.current, pod_uid=effect.pod_uid, ended_s=ended_s, reason="PodGone"
             )
+            self.look_at_owners(record)
             return
         pod = effect.pod
         assert pod.started_at is not None
@@ -107,7 +123,7 @@ class Actuator:
             size=agent.spec.size,
             started_s=clock.ceil_seconds(pod.started_at),
         )
-        self.ring(Key("Namespace", "", names.tenant_of(record.namespace)), False)
+        self.look_at_owners(record)
 
     async def _attempt(self, effect: do.Effect, record: AgentRecord) -> None:
         epoch = self.epoch.current

@@ -57,6 +57,8 @@ class AgentController:
             epoch=self.epoch.current, before=record, after=decision.record
         ):
             return 0.0
+        if decision.record.state is not record.state:
+            self.actuator.look_at_owners(record)
         try:
             for effect in decision.effects:
                 await self.actuator.act(effect, agent, decision.record)
@@ -78,6 +80,8 @@ class AgentController:
                 size=agent.spec.size,
             )
             record = await self.agents.load(agent.metadata.uid) if made else None
+            if record is not None:
+                self.actuator.look_at_owners(record)
         if record is not None and FINALIZER not in agent.metadata.finalizers and not agent.metadata.deleting:
             await self.applier.set_finalizer(kinds.AGENT, agent.metadata)
         return record

@@ -1,0 +1,142 @@
+"""Wallet and Namespace are looked at again when one of their agents moved: soon, and once for many."""
+
+from datetime import timedelta
+from typing import Any
+
+from moorage.controllers.actuator import OWNERS_SECONDS, Actuator
+from moorage.controllers.agent import AgentController
+from moorage.controllers.leading import Epoch
+from moorage.lifecycle import effects as do
+from moorage.model.agent import Agent
+from moorage.model.names import Key, PodUid
+from moorage.model.observation import Observation
+from moorage.model.record import AgentRecord, AgentState
+from tests import factories
+from tests.simulation import virtual_time
+
+WALLET, NAMESPACE = Key("Wallet", "", "acme"), Key("Namespace", "", "acme")
+AGENT = Key("Agent", "mn-acme", "helper")
+
+
+class Ledger:
+    """Books nothing."""
+
+    async def open_run(self, **_: object) -> None:
+        """Accepted."""
+
+    async def close_run(self, **_: object) -> None:
+        """Accepted."""
+
+
+class Agents:
+    """One record, which is not there before it is asked for."""
+
+    def __init__(self, record: AgentRecord | None) -> None:
+        self.record = record
+
+    async def load(self, uid: str) -> AgentRecord | None:
+        """The record."""
+        return self.record
+
+    async def ensure(self, **_: object) -> bool:
+        """Make it."""
+        self.record = factories.agent_record()
+        return True
+
+    async def save(self, *, after: AgentRecord, **_: object) -> bool:
+        """Keep what was decided."""
+        self.record = after
+        return True
+
+
+class World:
+    """Shows a world in order."""
+
+    def agent(self, *_: object) -> Observation:
+        """Always the same."""
+        return factories.observation(pods=(), volumes=(), jobs=())
+
+
+class Applier:
+    """Writes nothing."""
+
+    async def apply(self, *_: object, **__: object) -> bool:
+        """Nothing to write."""
+        return False
+
+    apply_status = set_finalizer = apply
+
+
+def _actuator(rung: list[Key]) -> Actuator:
+    epoch = Epoch()
+    epoch.lead(1)
+    fakes: Any = {"client": None, "applier": Applier(), "agents": None, "ledger": Ledger(), "snapshots": None}
+    return Actuator(
+        **fakes,
+        metrics=None,  # type: ignore[arg-type] # nothing here counts
+        platform=factories.platform(),
+        epoch=epoch,
+        snapshot_grace=timedelta(days=1),
+        ring=lambda key, _: rung.append(key),
+    )
+
+
+def _controller(agent: Agent, agents: Agents, actuator: Actuator) -> AgentController:
+    class Objects:
+        def agent(self, _: Key) -> Agent:
+            return agent
+
+    fakes: Any = {"objects": Objects(), "world": World(), "applier": Applier(), "agents": agents}
+    return AgentController(
+        **fakes,
+        actuator=actuator,
+        platform=factories.platform(),
+        epoch=actuator.epoch,
+        warm_window=timedelta(days=1),
+    )
+
+
+def test_owners_are_rung_once_when_many_meters_start_and_stop() -> None:
+    rung: list[Key] = []
+
+    async def scene() -> None:
+        actuator, record = _actuator(rung), factories.agent_record()
+        for number in range(20):
+            opened = do.OpenRun(factories.pod_view(uid=PodUid(f"pod-{number}")))
+            await actuator.act(opened, factories.agent(), record)
+            await actuator.act(do.CloseRun(PodUid(f"pod-{number}"), None), factories.agent(), record)
+        assert rung == []
+        await virtual_time.passed(OWNERS_SECONDS)
+        assert sorted(rung) == [NAMESPACE, WALLET]
+        await actuator.act(do.CloseRun(PodUid("pod-0"), None), factories.agent(), record)
+        await virtual_time.passed(OWNERS_SECONDS)
+        assert len(rung) == 4, "what moves later rings again"
+
+    virtual_time.run(scene())
+
+
+def test_owners_are_rung_when_an_agent_changes_its_state() -> None:
+    rung: list[Key] = []
+
+    async def scene() -> None:
+        agents = Agents(factories.agent_record(user_paused=False, pod_uid=None))
+        controller = _controller(factories.agent(desiredState="Suspended"), agents, _actuator(rung))
+        await controller.reconcile(AGENT)
+        assert agents.record is not None
+        assert agents.record.state is AgentState.DRAINING
+        await virtual_time.passed(OWNERS_SECONDS)
+
+    virtual_time.run(scene())
+    assert sorted(rung) == [NAMESPACE, WALLET]
+
+
+def test_owners_are_rung_when_an_agent_is_new() -> None:
+    rung: list[Key] = []
+
+    async def scene() -> None:
+        controller = _controller(factories.agent(size="unknown"), Agents(None), _actuator(rung))
+        await controller.reconcile(AGENT)
+        await virtual_time.passed(OWNERS_SECONDS)
+
+    virtual_time.run(scene())
+    assert sorted(rung) == [NAMESPACE, WALLET]
