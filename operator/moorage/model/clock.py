@@ -4,9 +4,13 @@ import math
 from datetime import UTC, datetime
 
 
+# The last second a datetime can name; a rich wallet with a small burn lasts longer than that.
+LAST_SECOND = 253_402_300_799
+
+
 def from_epoch(seconds: float) -> datetime:
-    """Epoch seconds as a UTC-aware datetime."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """Epoch seconds as a UTC-aware datetime; what lies beyond the year 9999 is its last second."""
+    return datetime.fromtimestamp(min(seconds, LAST_SECOND), UTC)
 
 
 def parse(text: str) -> datetime:
