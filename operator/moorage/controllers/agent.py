@@ -70,20 +70,28 @@ class AgentController:
         return _sooner(decision.wait_seconds, await self._report(agent, decision.record, seen, problem))
 
     async def _record(self, agent: Agent) -> AgentRecord | None:
-        record = await self.agents.load(agent.metadata.uid)
-        if record is None and not agent.metadata.deleting:
-            made = await self.agents.ensure(
+        """The agent's record; None when its namespace is not a tenant's.
+
+        The finalizer is set after the record is made: without it there is no use in asking for the record first.
+        """
+        metadata = agent.metadata
+        held = FINALIZER in metadata.finalizers
+        record = await self.agents.load(metadata.uid) if held or metadata.deleting else None
+        if metadata.deleting:
+            return record
+        if record is None:
+            await self.agents.ensure(
                 epoch=self.epoch.current,
-                uid=agent.metadata.uid,
-                namespace=agent.metadata.namespace,
-                name=agent.metadata.name,
+                uid=metadata.uid,
+                namespace=metadata.namespace,
+                name=metadata.name,
                 size=agent.spec.size,
             )
-            record = await self.agents.load(agent.metadata.uid) if made else None
+            record = await self.agents.load(metadata.uid)
             if record is not None:
                 self.actuator.look_at_owners(record)
-        if record is not None and FINALIZER not in agent.metadata.finalizers and not agent.metadata.deleting:
-            await self.applier.set_finalizer(kinds.AGENT, agent.metadata)
+        if record is not None and not held:
+            await self.applier.set_finalizer(kinds.AGENT, metadata)
         return record
 
     async def _no_record(self, agent: Agent, seen: Observation) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from moorage.model import agent, domain, namespace, wallet
 from moorage.model.metadata import Metadata
-from moorage.model.names import Key
+from moorage.model.names import FINALIZER, Key
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
     "Agent": agent.from_manifest,
@@ -41,7 +41,7 @@ class Objects:
         key = Key(kind, new.metadata.namespace, new.metadata.name)
         old = self._by_key.get(key)
         self._by_key[key] = new
-        return key, old is None or _matters(old.metadata) != _matters(new.metadata)
+        return key, old is None or _is_news(old.metadata, new.metadata)
 
     def drop(self, manifest: dict[str, Any]) -> Key:
         """Forget an object that was deleted."""
@@ -51,5 +51,7 @@ class Objects:
         return key
 
 
-def _matters(metadata: Metadata) -> tuple[object, ...]:
-    return (metadata.uid, metadata.generation, metadata.deletion_timestamp, metadata.finalizers)
+def _is_news(old: Metadata, new: Metadata) -> bool:
+    """A wish, a deletion, or our finalizer taken away; that it appeared is the echo of our own write."""
+    wishes = (old.uid, old.generation, old.deletion_timestamp) != (new.uid, new.generation, new.deletion_timestamp)
+    return wishes or (FINALIZER in old.finalizers and FINALIZER not in new.finalizers)
