@@ -382,7 +382,8 @@ def _precondition(old: Manifest | None, metadata: Manifest, *, creates: bool) ->
         if not creates:
             return Answer(404)
         return Answer(409, message="uid mismatch") if "uid" in metadata else None
-    if metadata.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+    # A status apply takes only the status from its body; of the metadata the version alone is looked at.
+    if creates and metadata.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
         cause = {"reason": "FieldValueInvalid", "field": "metadata.uid"}
         return Answer(422, message="metadata.uid: field is immutable", causes=(cause,))
     if metadata.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:

@@ -88,7 +88,10 @@ class Applier:
         if status.same(last, wanted):
             return False
         body = status.dated(wanted, last, clock.rfc3339(self._now()))
-        manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": _named(metadata), "status": body}
+        # A status apply ignores the uid in its body (tried), so a re-created object of this name is told by its
+        # version; and a status that was computed from an outdated spec is refused as well.
+        named = {"name": metadata.name, "namespace": metadata.namespace, "resourceVersion": self._version(metadata)}
+        manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": named, "status": body}
         path = kinds.object_path(kind, metadata.namespace, metadata.name)
         try:
             answer = await self._client.apply_status(path, manifest)
@@ -159,6 +162,12 @@ class Applier:
                 log.warning("the server keeps a manifest differently", extra={"path": path})
                 self._stubborn.put(path, (msgspec.json.encode(manifest), answer["metadata"]["resourceVersion"]))
         return True
+
+    def _version(self, metadata: Metadata) -> str:
+        """The newest version of the object that we know of: as watched, or as one of our own writes left it."""
+        finalized, status_written = self._finalized.get(metadata.uid), self._statuses.get(metadata.uid)
+        written = max(finalized or 0, status_written[0] if status_written else 0)
+        return str(max(int(metadata.resource_version or 0), written))
 
     def _last_status(self, metadata: Metadata, seen: Manifest) -> Manifest:
         written = self._statuses.get(metadata.uid)

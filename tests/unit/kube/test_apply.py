@@ -117,6 +117,29 @@ def test_echo_that_comes_before_the_answer_rings_nothing() -> None:
     staged(scene)
 
 
+def test_object_that_vanishes_during_a_write_rings_after_it() -> None:
+    async def scene(stage: Stage) -> None:
+        with stage.world.writing(FILES):
+            raw = await stage.client.apply(kinds.path_of(FILES), FILES)
+            await virtual_time.passed(5.0)
+            stage.server.remove(kinds.CONFIG_MAP, "mn-a", "files-a")
+            await virtual_time.passed(5.0)
+            stage.world.store(kinds.CONFIG_MAP, raw)
+        assert stage.rings == [(Key("Agent", "mn-a", "a"), True)]
+        assert stage.world.live(FILES) is None
+
+    staged(scene)
+
+
+def test_object_without_our_label_is_not_kept_because_nothing_would_tell_that_it_is_gone() -> None:
+    async def scene(stage: Stage) -> None:
+        bare = {**FILES, "metadata": {name: value for name, value in FILES["metadata"].items() if name != "labels"}}
+        stage.world.store(kinds.CONFIG_MAP, await stage.client.apply(kinds.path_of(bare), bare))
+        assert stage.world.live(bare) is None
+
+    staged(scene)
+
+
 def test_foreign_change_during_a_write_rings_after_it() -> None:
     async def scene(stage: Stage) -> None:
         with stage.world.writing(FILES):
@@ -355,6 +378,28 @@ def test_status_does_not_go_to_another_object_of_the_same_name() -> None:
     staged(scene)
 
 
+def test_status_after_a_finalizer_is_not_taken_for_outdated() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.put(kinds.AGENT, AGENT)
+        stale = stage.agent()
+        await stage.applier.set_finalizer(kinds.AGENT, stale)
+        assert await stage.applier.apply_status(kinds.AGENT, stale, status("False"))
+        assert await stage.applier.apply_status(kinds.AGENT, stale, status("True"))
+
+    staged(scene)
+
+
+def test_status_of_an_outdated_spec_is_refused() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.put(kinds.AGENT, AGENT)
+        stale = stage.agent()
+        stage.server.put(kinds.AGENT, {**AGENT, "spec": {"size": "large"}})
+        with pytest.raises(Conflict):
+            await stage.applier.apply_status(kinds.AGENT, stale, status("True"))
+
+    staged(scene)
+
+
 def test_finalizer_is_set_once_and_again_when_somebody_took_it_off() -> None:
     async def scene(stage: Stage) -> None:
         stage.server.put(kinds.AGENT, AGENT)
@@ -365,6 +410,21 @@ def test_finalizer_is_set_once_and_again_when_somebody_took_it_off() -> None:
         assert not await stage.applier.set_finalizer(kinds.AGENT, stage.agent())
         stage.server.put(kinds.AGENT, AGENT)
         assert await stage.applier.set_finalizer(kinds.AGENT, stage.agent())
+
+    staged(scene)
+
+
+def test_finalizer_does_not_go_to_another_object_of_the_same_name() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.put(kinds.AGENT, AGENT)
+        former = stage.agent()
+        stage.server.remove(kinds.AGENT, "mn-a", "a")
+        with pytest.raises(Conflict):
+            await stage.applier.set_finalizer(kinds.AGENT, former)
+        stage.server.put(kinds.AGENT, AGENT)
+        with pytest.raises(Conflict):
+            await stage.applier.set_finalizer(kinds.AGENT, former)
+        assert stage.agent().finalizers == []
 
     staged(scene)
 

@@ -210,6 +210,17 @@ def test_end_is_taken_from_the_deletion_itself_when_no_state_before_showed_it() 
     staged(scene)
 
 
+def test_start_is_what_the_kubelet_says_while_nothing_restarted() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.put(kinds.POD, pod(state={"running": {"startedAt": STARTED}}))
+        await stage.rung()
+        seen = stage.seen().pods
+        assert seen is not UNKNOWN
+        assert [item.started_at for item in seen] == [at(STARTED)]
+
+    staged(scene)
+
+
 def test_first_start_is_remembered_though_the_status_forgets_it() -> None:
     async def scene(stage: Stage) -> None:
         stage.server.put(kinds.POD, pod(state={"running": {"startedAt": STARTED}}))

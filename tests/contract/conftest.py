@@ -1,0 +1,38 @@
+"""Fixtures of the contract tests: a real API server, found or started."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dev.layout import Layout
+from tests.contract.control_plane import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest) -> str:
+    """A kubeconfig with all rights: MOORAGE_TEST_KUBECONFIG, this clone's cluster, or a server just for these tests."""
+    named = os.environ.get("MOORAGE_TEST_KUBECONFIG")
+    layout = Layout.current()
+    if named or layout.kubeconfig.exists():
+        return named or str(layout.kubeconfig)
+    return str(request.getfixturevalue("bare_kubeconfig"))
+
+
+@pytest.fixture(scope="session")
+def bare_kubeconfig() -> Iterator[str]:
+    """A server just for these tests: no garbage collector and no operator takes away what a test makes."""
+    layout = Layout.current()
+    programs = Path(os.environ.get("MOORAGE_TEST_BIN") or layout.bin)
+    if shutil.which("kube-apiserver", path=str(programs)) is None:
+        reason = "there is no kube-apiserver to start; `make up` builds one"
+        pytest.skip(reason) if layout.external else pytest.fail(reason)
+    with tempfile.TemporaryDirectory(prefix="moorage-contract-") as folder:
+        plane = ControlPlane(programs, Path(folder))
+        try:
+            yield plane.start()
+        finally:
+            plane.stop()
