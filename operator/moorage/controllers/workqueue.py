@@ -42,7 +42,7 @@ class KeyedQueue(Generic[K]):
     * LostLeadership stops the queue and is handed to `fatal`.
     """
 
-    def __init__(  # noqa: PLR0913  # two functions, and limits that all have a default
+    def __init__(  # two functions, and limits that all have a default
         self,
         run: Callable[[K], Awaitable[float | None]],
         lane_of: Callable[[K], Hashable],
