@@ -13,6 +13,7 @@ import kopf
 from moorage import clockwork
 from moorage.clockwork import Operation, Task
 from moorage.controllers import handlers, startup
+from moorage.controllers.agent_bell import AgentBell
 from moorage.kube import crds
 from moorage.model.errors import MoorageError, Unavailable
 from moorage.model.names import Key
@@ -120,6 +121,7 @@ async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, 
     log.info("leading", extra={"epoch": epoch})
     # Tasks that exist before kopf starts are not taken for its own and cancelled with it.
     jobs = await clockwork.start(op)
+    jobs.append(asyncio.create_task(AgentBell(op.client, op.objects, op.ring).run(), name="agents"))
     kopf_stop, kopf_ready = asyncio.Event(), asyncio.Event()
     bells = asyncio.create_task(_ring_bells(op, kopf_stop, kopf_ready), name="doorbell")
     try:

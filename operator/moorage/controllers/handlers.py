@@ -12,11 +12,12 @@ from moorage.model.names import GROUP, VERSION, Key
 
 log = logging.getLogger(__name__)
 
-PLURALS = ("wallets", "tenantnamespaces", "agents", "domains")
+# Agents ring through a reflector (agent_bell.py): kopf costs a millisecond per event, and they have the most.
+PLURALS = ("wallets", "tenantnamespaces", "domains")
 
 
 def register(registry: kopf.OperatorRegistry, objects: Objects, ring: Callable[[Key, bool], None]) -> None:
-    """Watch our four kinds. `ring(key, urgent)` must only queue."""
+    """Watch all kinds but Agents. `ring(key, urgent)` must only queue."""
 
     async def rang(event: Any, **_: Any) -> None:  # async, or kopf would run it in a thread
         manifest = event["object"]

@@ -39,15 +39,23 @@ class Objects:
         kind = manifest["kind"]
         new = PARSERS[kind](manifest)
         key = Key(kind, new.metadata.namespace, new.metadata.name)
+        return key, self.keep(key, new)
+
+    def keep(self, key: Key, new: Any) -> bool:  # Any: the kind's type, see PARSERS
+        """Keep a parsed object; True when something changed that a reconcile cares about."""
         old = self._by_key.get(key)
         self._by_key[key] = new
-        return key, old is None or _is_news(old.metadata, new.metadata)
+        return old is None or _is_news(old.metadata, new.metadata)
+
+    def forget(self, key: Key) -> None:
+        """The object is gone."""
+        self._by_key.pop(key, None)
 
     def drop(self, manifest: dict[str, Any]) -> Key:
         """Forget an object that was deleted."""
         metadata = manifest["metadata"]
         key = Key(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
-        self._by_key.pop(key, None)
+        self.forget(key)
         return key
 
 

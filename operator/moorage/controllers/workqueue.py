@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from moorage.controllers.lanes import NORMAL, RESYNC, URGENT, Lanes
-from moorage.model.errors import LostLeadership, Permanent, Transient
+from moorage.model.errors import LostLeadership, MoorageError, Permanent, Transient
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class KeyedQueue(Generic[K]):
     * A key never runs twice at once. Added while it waits: nothing. Added while it runs: exactly one more run.
     * At most `per_lane` keys of a lane run; lanes take turns. Urgent keys go first, resync goes last.
     * A failed run is repeated after a jittered, growing wait; news cuts the wait short but keeps the count.
-    * LostLeadership stops the queue and is handed to `fatal`.
+    * LostLeadership stops the queue and is handed to `fatal`, if somebody listens there.
     """
 
     def __init__(  # two functions, and limits that all have a default
@@ -65,7 +65,7 @@ class KeyedQueue(Generic[K]):
         self._loop = asyncio.get_running_loop()
         self._clock = clock or self._loop.time
         self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
-        self.fatal = fatal  # may also be set later; told once, by whichever run finds out first
+        self.fatal = fatal  # may also be set later
         self._entries: dict[K, Entry] = {}
         self._lanes: Lanes[K] = Lanes(per_lane)
         self._timers: list[tuple[float, int, K]] = []
@@ -160,8 +160,10 @@ class KeyedQueue(Generic[K]):
             async with asyncio.timeout(self._run_limit_seconds):
                 again = await self._run(key)
         except LostLeadership as error:
-            self._close()
-            if self.fatal is not None:
+            if self.fatal is None:
+                failure = error  # nobody leads here yet: the key waits like after any failure
+            else:
+                self._close()
                 self.fatal(error)
         except Exception as error:  # whatever a run raises, the queue lives on and the key is looked at again
             failure = error
@@ -199,7 +201,7 @@ class KeyedQueue(Generic[K]):
         return wait if wanted is None else max(wait, wanted)
 
     def _report(self, key: K, failures: int, failure: Exception, wait: float) -> None:
-        expected = isinstance(failure, Transient | Permanent | TimeoutError)
+        expected = isinstance(failure, MoorageError | TimeoutError)
         log.log(
             logging.WARNING if expected else logging.ERROR,
             "reconcile failed",
