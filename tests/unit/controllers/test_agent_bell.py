@@ -1,6 +1,7 @@
-"""The doorbell of Agents: what is listed rings, what vanished rings, what does not fit rings nothing and harms nobody."""
+"""The doorbell of Agents: what is listed or vanished rings; what does not fit rings nothing and harms nobody."""
 
 import asyncio
+import builtins
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ class Source:
 
     async def stream(
         self, path: str, query: Mapping[str, str], *, silence_seconds: float
-    ) -> AsyncIterator[list[bytes]]:
+    ) -> AsyncIterator[builtins.list[bytes]]:
         if self.pages:
             expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
             yield [msgspec.json.encode(expired)]
