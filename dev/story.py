@@ -17,7 +17,8 @@ from dev.trouble import Trouble
 
 EXAMPLES = Path("examples") / "quickstart"
 CHAT = f"/api/v1/namespaces/{NAMESPACE}/services/agent-{AGENT}:8080/proxy/chat"
-FIRST_CREDITS = "0.05"
+# Fifteen seconds of the size `demo`: long enough for a few words on a slow machine.
+FIRST_CREDITS = "0.075"
 TOP_UP_CREDITS = "100"
 # A story that was told lately left credit for hours; what lasts shorter than this is about to end.
 RUNWAY_ENOUGH_SECONDS = 600
