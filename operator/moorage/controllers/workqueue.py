@@ -195,8 +195,7 @@ class KeyedQueue(Generic[K]):
         if isinstance(failure, Permanent):
             # The run should have turned it into a condition; only a change of the object can help, or a restart.
             return self._rng.uniform(self._cap_seconds / 2, self._cap_seconds)
-        ceiling = min(self._cap_seconds, self._base_seconds * 2 ** min(failures, 20))
-        wait = self._rng.uniform(0.0, ceiling)
+        wait = self._rng.uniform(0.0, min(self._cap_seconds, self._base_seconds * 2 ** min(failures, 20)))
         wanted = failure.retry_after_seconds if isinstance(failure, Transient) else None
         return wait if wanted is None else max(wait, wanted)
 
@@ -229,11 +228,8 @@ class KeyedQueue(Generic[K]):
             self._live_timers -= 1
 
     def _rebuild_timers(self) -> None:
-        alive = {}
-        for due, number, key in self._timers:
-            entry = self._entries.get(key)
-            if entry is not None and entry.due == due:
-                alive[key] = (due, number, key)
+        entries = self._entries
+        alive = {timer[2]: timer for timer in self._timers if timer[2] in entries and entries[timer[2]].due == timer[0]}
         self._timers = list(alive.values())
         heapq.heapify(self._timers)
 

@@ -340,6 +340,22 @@ async def test_lost_leadership_stops_the_queue_and_is_reported() -> None:
 
 
 @simulated
+async def test_lost_leadership_is_like_any_failure_while_nobody_listens_for_it() -> None:
+    runs: list[float] = []
+
+    async def run(key: str) -> None:
+        runs.append(now())
+        if len(runs) < 3:
+            raise LostLeadership("not leading yet")
+
+    queue = KeyedQueue(run, lane_of)
+    queue.add("a")
+    await virtual_time.passed(10.0)
+    assert len(runs) == 3
+    assert queue.failures("a") == 0
+
+
+@simulated
 async def test_drain_lets_runs_end_and_cancels_those_that_do_not() -> None:
     ended: list[str] = []
 
