@@ -14,7 +14,12 @@ MOVER = "moorage-mover"
 def policies(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
     """The policies of one tenant, the denial first, so that there is no moment without it."""
     return [
-        _policy(tenant, DEFAULT_DENY, {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
+        # The empty lists are wishes too: without them, a rule that somebody adds would be theirs and stay.
+        _policy(
+            tenant,
+            DEFAULT_DENY,
+            {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
+        ),
         _policy(tenant, DNS, {"podSelector": {}, "policyTypes": ["Egress"], "egress": [_dns()]}),
         _policy(
             tenant,
