@@ -116,7 +116,7 @@ def test_a_tenant_is_denied_before_anything_is_allowed() -> None:
     kinds = [manifest["kind"] for manifest in desired_namespace.children(factories.tenant(), factories.platform())]
     assert kinds[:2] == ["Namespace", "NetworkPolicy"]
     denial, *allowed = network.policies(factories.tenant(), factories.platform())
-    assert denial["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert denial["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []}
     assert all("ingress" not in policy["spec"] for policy in allowed)
 
 
