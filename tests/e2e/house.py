@@ -1,0 +1,185 @@
+"""The running platform as a test meets it: its cluster, its database, its command line, and its two processes."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from dev import cluster as dev_cluster
+from dev import platform, processes, services
+from dev.layout import Layout
+from tests.e2e.cluster import Cluster
+
+MICROS = 1_000_000
+DEMO_MICROS_PER_SECOND = 5000  # what the size class `demo` of the local platform costs
+READY_SECONDS_MAX = 60
+COMMAND_SECONDS_MAX = 60
+READING = {"GET", "LIST", "WATCH"}
+
+
+@dataclass(slots=True)
+class House:
+    """Everything a test may do to the platform."""
+
+    layout: Layout
+    cluster: Cluster
+    settings: Mapping[str, str]  # the operator's environment, as it was started
+    _changed: bool = field(default=False)
+
+    # The command line -------------------------------------------------------------------------------------------
+
+    def moorage(self, *arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run the command `moorage` as a person would."""
+        ours = {services.DATABASE_VARIABLE: self.database_url}
+        return subprocess.run(
+            [str(Path(sys.executable).parent / "moorage"), *arguments],
+            env={**os.environ, **ours, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            check=False,
+        )
+
+    def grant(self, wallet: str, micros: int) -> None:
+        """Book credit."""
+        amount = str(Decimal(micros) / MICROS)
+        done = self.moorage("wallet", "grant", wallet, amount, "--reason", "end-to-end test")
+        assert done.returncode == 0, done.stderr
+
+    def books_are_right(self) -> None:
+        """Every invariant of the ledger holds."""
+        done = self.moorage("ledger", "verify")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def kubectl(self, *arguments: str) -> str:
+        """Run kubectl and return what it printed."""
+        return dev_cluster.kubectl(self.layout, *arguments)
+
+    # The database -----------------------------------------------------------------------------------------------
+
+    @property
+    def database_url(self) -> str:
+        """The database's address on this side of the relay."""
+        return platform.database_url(self.layout)
+
+    def rows(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        """Ask the database."""
+
+        async def ask() -> list[dict[str, Any]]:
+            connection = await asyncpg.connect(self.database_url)
+            try:
+                return [dict(row) for row in await connection.fetch(sql, *arguments)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def row(self, sql: str, *arguments: object) -> dict[str, Any]:
+        """The one row that a question has."""
+        found = self.rows(sql, *arguments)
+        assert len(found) == 1, found
+        return found[0]
+
+    def on_news(self, reached: str, *arguments: object, act: Callable[[], None], seconds: float) -> None:
+        """Act in the moment in which the ledger announces that the SQL condition holds."""
+
+        async def listen() -> None:
+            connection = await asyncpg.connect(self.database_url)
+            try:
+                news = asyncio.Event()
+                await connection.add_listener("moorage", lambda *_: news.set())
+                async with asyncio.timeout(seconds):
+                    while not await connection.fetchval(f"SELECT {reached}", *arguments):
+                        await news.wait()
+                        news.clear()
+                act()
+            finally:
+                await connection.close()
+
+        asyncio.run(listen())
+
+    # The operator -----------------------------------------------------------------------------------------------
+
+    def kill_operator(self) -> None:
+        """SIGKILL, in the middle of whatever it does."""
+        processes.stop(self.layout, "operator", grace_seconds=0)
+
+    def start_operator(self, **settings: str) -> None:
+        """Start the operator, with these settings changed, and wait until it is ready."""
+        self._changed = bool(settings)
+        platform.start_program(self.layout, "operator", {**self.settings, **settings})
+        is_ready: Callable[[], bool] = lambda: platform.ready(self.layout, "operator")  # noqa: E731 -- only handed on
+        processes.wait(self.layout, "operator", is_ready, seconds=READY_SECONDS_MAX, what="its readiness")
+
+    def restore_operator(self) -> None:
+        """Let the operator run as it was found."""
+        if self._changed or not processes.alive(self.layout, "operator"):
+            self.start_operator()
+
+    def run_operator_once(self, **settings: str) -> "subprocess.CompletedProcess[str]":
+        """Run a second operator in the foreground; for settings with which it ends at once."""
+        inside = processes.enter(self.layout) if services.places(self.layout).inside else []
+        ours = {"PATH": os.environ["PATH"], **self.settings, "MOORAGE_OPERATOR_PROBE_LISTEN": "127.0.0.1:0"}
+        return subprocess.run(
+            [*inside, sys.executable, "-m", "moorage", "operator"],
+            env={**ours, **settings},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            check=False,
+        )
+
+    def writes(self) -> dict[str, int]:
+        """What the operator has written to the API server since it was started, by verb and resource."""
+        url = f"http://127.0.0.1:{self.layout.port('probe')}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read().decode()
+        found: dict[str, int] = {}
+        for labels, value in re.findall(r"^moorage_kubernetes_requests_total\{(.*)\} ([\d.e+]+)$", text, re.M):
+            of = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            if of["verb"] not in READING:
+                name = f"{of['verb']} {of['resource']}"
+                found[name] = found.get(name, 0) + int(float(value))
+        return found
+
+    # The object store -------------------------------------------------------------------------------------------
+
+    def stop_store(self) -> None:
+        """Take the object store away."""
+        processes.stop(self.layout, services.STORE, grace_seconds=0)
+
+    def start_store(self) -> None:
+        """Bring it back."""
+        services.start(self.layout)
+
+    def stored_bytes(self, object_key: str) -> int | None:
+        """Size of an object in the store, None when there is none of this key."""
+        bucket = self.settings["MOORAGE_STORE_BUCKET"]
+        path = self.layout.run / "store" / "objects" / bucket / object_key
+        return path.stat().st_size if path.exists() else None
+
+
+def running(layout: Layout) -> House:
+    """The platform of this clone; started, without its story, where it does not run."""
+    if not platform.ready(layout, "operator") or not platform.ready(layout, "api"):
+        platform.up(layout, with_story=False)
+    # As it was started: so a restart is the same program with the same images, whatever has been edited since.
+    environ = Path(f"/proc/{processes.pid_of(layout, 'operator')}/environ").read_bytes().decode().split("\0")
+    settings = dict(entry.split("=", 1) for entry in environ if entry)
+    ours = {name: value for name, value in settings.items() if name not in {"PATH", "HOME", "LANG"}}
+    return House(layout, Cluster(str(layout.kubeconfig)), ours)
+
+
+def said(answer: str) -> Any:
+    """JSON that a program printed."""
+    return json.loads(answer)

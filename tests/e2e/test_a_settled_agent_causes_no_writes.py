@@ -1,0 +1,51 @@
+"""Once everything is as it should be, nothing is written: not in a minute, and not by an operator that starts anew."""
+
+import pytest
+
+from tests.e2e.house import House
+from tests.e2e.tenancy import PLENTY_MICROS, Tenant
+
+pytestmark = pytest.mark.cluster
+
+SILENCE_SECONDS = 60
+OURS = (
+    "agents",
+    "pods",
+    "services",
+    "configmaps",
+    "persistentvolumeclaims",
+    "resourcequotas",
+    "serviceaccounts",
+    "jobs",
+    "networkpolicies",
+)
+
+
+def test_a_settled_agent_causes_no_writes_for_a_minute(house: House, tenant: Tenant) -> None:
+    running = tenant.open(PLENTY_MICROS).agent(files={"a.txt": "one"})
+    resting = tenant.agent("resting", desiredState="Suspended", http=None)
+    running.until_ready()
+    resting.until_suspended()
+
+    house.kill_operator()
+    before = versions(house, tenant)
+    house.start_operator()
+    assert house.cluster.changes("agents", tenant.namespace, seconds=SILENCE_SECONDS) == []
+
+    assert house.writes() == {}
+    assert versions(house, tenant) == before
+
+
+def versions(house: House, tenant: Tenant) -> dict[tuple[str, str], str]:
+    """The version of every object of the tenant."""
+    places = [(plural, tenant.namespace, "") for plural in OURS]
+    places += [
+        ("wallets", "", tenant.name),
+        ("tenantnamespaces", "", tenant.name),
+        ("namespaces", "", tenant.namespace),
+    ]
+    found = {}
+    for plural, namespace, name in places:
+        for item in house.cluster.find_all(plural, namespace, **({"fields": f"metadata.name={name}"} if name else {})):
+            found[plural, item["metadata"]["name"]] = item["metadata"]["resourceVersion"]
+    return found
