@@ -191,5 +191,6 @@ BEGIN
         ended_s := least(t, coalesce(ended_s, (SELECT n.proven FROM money.node n WHERE n.name = r.node)));
         PERFORM money.decide(money.finish_run(w, r, ended_s, reason), t);
     END IF;
-    UPDATE moorage.agent SET pod_uid = NULL WHERE pod_uid = pod;
+    UPDATE moorage.agent SET pod_uid = NULL
+    WHERE uid = (SELECT o.agent_uid FROM money.run o WHERE o.pod_uid = pod LIMIT 1) AND pod_uid = pod;
 END $$;
