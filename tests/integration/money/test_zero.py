@@ -52,6 +52,16 @@ async def test_stopping_does_not_wait_for_the_proof_but_charging_does(world: Wor
     assert await world.lines() == [(T, T + 36, 30, 6)]
 
 
+async def test_a_low_mark_that_waits_for_its_proof_does_not_put_off_zero(world: World) -> None:
+    await world.wallet(micros=300, low_micros=50)
+    await world.open(await world.agent("a"), T)
+    await world.at(T + 28)
+    await world.settle()
+    assert (await world.ledger.settle_due(epoch=1)).next_due_s == T + 30
+    await world.at(T + 30)
+    assert await due(world) == 1
+
+
 async def test_all_runs_of_a_wallet_are_charged_up_to_the_same_second(world: World) -> None:
     await world.wallet(micros=1_000)
     first = await world.open(await world.agent("a"), T)

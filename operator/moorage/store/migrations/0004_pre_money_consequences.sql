@@ -102,16 +102,17 @@ END $$;
 CREATE FUNCTION money.next_look(w money.wallet, zero bigint, t bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     again_s constant bigint := t + 5;  -- something is due but its proof is late
-    due     bigint := zero;
+    low_s   bigint;
 BEGIN
     IF w.cut_at IS NOT NULL THEN
         RETURN CASE WHEN w.burn_picos > 0 AND w.as_of < w.cut_at THEN again_s END;
     END IF;
     IF w.standing = 'Funded' AND w.burn_picos > 0 AND w.low_micros > 0 THEN
-        due := least(due, w.as_of + 1 + greatest(
-            0, money.available_picos(w) - (w.low_micros - w.held_micros) * 1000000) / w.burn_picos);
+        low_s := w.as_of + 1 + greatest(
+            0, money.available_picos(w) - (w.low_micros - w.held_micros) * 1000000) / w.burn_picos;
     END IF;
-    RETURN CASE WHEN due <= t THEN again_s ELSE due END;
+    -- Each on its own: a low mark that waits for its proof must not put off a zero that comes sooner.
+    RETURN least(CASE WHEN zero <= t THEN again_s ELSE zero END, CASE WHEN low_s <= t THEN again_s ELSE low_s END);
 END $$;
 
 -- Draws the consequences of a wallet's new balance and burn, and writes the row. The caller read the row after it
