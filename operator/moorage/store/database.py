@@ -48,6 +48,10 @@ def translated_errors() -> Any:
         raise Unavailable("the database cannot be reached") from error
 
 
+async def _leave_as_is(_: object) -> None:
+    """No statement of ours changes a session, so the round trip that resets one after each call is saved."""
+
+
 class Database:
     """A pool of connections that act with the application's rights only."""
 
@@ -60,7 +64,13 @@ class Database:
         """Open the pool; raises Unavailable with a sentence when the server cannot be reached."""
         with translated_errors():
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=size_max, server_settings=SESSION, command_timeout=35, timeout=10
+                url,
+                min_size=1,
+                max_size=size_max,
+                server_settings=SESSION,
+                command_timeout=35,
+                timeout=10,
+                reset=_leave_as_is,
             )
         return cls(pool)
 
