@@ -16,10 +16,11 @@ from moorage.kube.kinds import Kind
 from moorage.lifecycle import effects as do
 from moorage.model import clock, names
 from moorage.model.agent import Agent
-from moorage.model.errors import MoorageError
+from moorage.model.errors import MoorageError, Unavailable
 from moorage.model.names import Key
 from moorage.model.offer import Platform
 from moorage.model.record import AgentRecord, AttemptKind, AttemptState
+from moorage.model.snapshots import Failure
 from moorage.observability import Metrics
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
@@ -132,18 +133,30 @@ class Actuator:
                 volume = names.agent_volume(record.name, record.volume_generation)
                 await self.snapshots.begin(epoch=epoch, record=record, kind=kind, volume_name=volume)
             case do.StartAttempt(attempt_id):
-                await self.snapshots.start(epoch=epoch, attempt_id=attempt_id)
+                await self._start(attempt_id, record)
             case do.CommitAttempt(attempt_id):
                 await self.snapshots.commit(epoch=epoch, attempt_id=attempt_id)
             case do.FailAttempt(attempt_id, code):
-                await self.snapshots.fail(epoch=epoch, attempt_id=attempt_id, code=code)
-                self.metrics.snapshots.labels(_kind(record), AttemptState.FAILED.value).inc()
+                await self._fail(attempt_id, code, record)
             case do.VerifyAttempt(attempt_id):
                 self._verify_beside(attempt_id, record)
             case do.Archive():
                 await self._archive(record)
             case _:
                 raise AssertionError(f"no actuator for {effect}")
+
+    async def _start(self, attempt_id: str, record: AgentRecord) -> None:
+        try:
+            await self.snapshots.start(epoch=self.epoch.current, attempt_id=attempt_id)
+        except Unavailable as error:
+            # Nothing of it exists yet. Given up, it is tried again in the lifecycle's own time, and until then the
+            # condition says what is wrong; an error from here would leave a status that no longer moves.
+            log.warning("a snapshot could not be started", extra={"attempt": attempt_id, "why": str(error)})
+            await self._fail(attempt_id, Failure.STORE_UNREACHABLE, record)
+
+    async def _fail(self, attempt_id: str, code: str, record: AgentRecord) -> None:
+        await self.snapshots.fail(epoch=self.epoch.current, attempt_id=attempt_id, code=code)
+        self.metrics.snapshots.labels(_kind(record), AttemptState.FAILED.value).inc()
 
     async def _archive(self, record: AgentRecord) -> None:
         if record.snapshot is None or not await self.snapshots.exists(record.snapshot.id):
