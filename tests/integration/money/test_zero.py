@@ -184,6 +184,17 @@ async def test_a_wallet_that_never_had_an_agent_resumes_with_the_first_micro(wor
     assert (await world.grant(1)).standing is Standing.FUNDED
 
 
+async def test_credit_that_cannot_pay_one_second_of_what_runs_stops_it_again(world: World) -> None:
+    await world.wallet()
+    agents = [await world.agent(name) for name in "ab"]
+    for agent in agents:
+        await world.open(agent, T)
+    granted = await world.grant(19)
+    assert (granted.standing, granted.balance_micros) == (Standing.EXHAUSTED, 19)
+    assert {(await world.record(agent))["state"] for agent in agents} == {"Draining"}
+    assert (await world.see()).missing_micros == 2 * RESUME_MICROS - 19
+
+
 async def test_closing_the_last_run_with_the_last_micro_exhausts_the_wallet(world: World) -> None:
     await world.wallet(micros=100)
     starting = await world.agent("starting")

@@ -96,6 +96,7 @@ BEGIN
     funded.burn_picos := 0;
     funded.waiting := (SELECT count(*) FROM money.run r WHERE r.wallet_id = w.id AND r.ended IS NULL);
     funded.cut_at := NULL;
+    funded.standing := 'Funded';  -- so that a zero in the same transaction is news again
 END $$;
 
 -- The next moment somebody has to look at this wallet; always in the future, NULL when nothing can happen by itself.
