@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dev import cluster, images, node, processes, progress, secret_files, services, story, tls
+from dev import cluster, identity, images, node, processes, progress, secret_files, services, story, tls
 from dev.layout import Layout
 from dev.trouble import Trouble
 
@@ -39,6 +39,7 @@ def up(layout: Layout, *, with_story: bool | None = None) -> None:
         services.start(layout)
         with progress.step("apply the four kinds and the schema"):
             _apply_kinds(layout)
+            identity.ensure(layout)
             _migrate(layout)
         with progress.step("start operator and API"):
             _start(layout, environment(layout, platform_image, agent_image))
@@ -90,7 +91,7 @@ def environment(layout: Layout, platform_image: str = "", agent_image: str = "")
     # Images of the cluster's own node, and whatever lies beside the chatbot's image.
     allowed = sorted({"localhost/", agent_image.rpartition("/")[0] + "/"} - {"/"})
     ours = {
-        "KUBECONFIG": str(layout.kubeconfig_inside),
+        "KUBECONFIG": str(identity.kubeconfig(layout)),
         "PYTHONPATH": str(layout.root / "operator"),
         services.DATABASE_VARIABLE: services.database_url(layout, on_host=False),
         **store,
