@@ -17,6 +17,8 @@ from dev import cluster, identity, images, node, processes, progress, secret_fil
 from dev.layout import Layout
 from dev.trouble import Trouble
 
+ADMISSION_API = "/apis/admissionregistration.k8s.io/v1"
+ADMISSION = Path(__file__).parent / "manifests" / "admission.yaml"
 PROGRAMS = ("operator", "api")
 ROOT_KEY_BYTES = 32
 READY_SECONDS_MAX = 60
@@ -183,6 +185,9 @@ def _image_names(layout: Layout) -> tuple[str, str]:
 def _apply_kinds(layout: Layout) -> None:
     folder = str(layout.root / "crds")
     cluster.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", folder)
+    # Served since Kubernetes 1.36; without it the operator adds the finalizer itself.
+    if '"mutatingadmissionpolicies"' in cluster.kubectl(layout, "get", "--raw", ADMISSION_API):
+        cluster.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", str(ADMISSION))
     cluster.kubectl(layout, "wait", "--for=condition=Established", "--timeout=60s", "--recursive=false", "-f", folder)
 
 

@@ -72,11 +72,10 @@ class AgentController:
     async def _record(self, agent: Agent) -> AgentRecord | None:
         """The agent's record; None when its namespace is not a tenant's.
 
-        The finalizer is set after the record is made: without it there is no use in asking for the record first.
+        An agent without a status is new, and there is no use in asking for its record before it is made.
         """
         metadata = agent.metadata
-        held = FINALIZER in metadata.finalizers
-        record = await self.agents.load(metadata.uid) if held or metadata.deleting else None
+        record = await self.agents.load(metadata.uid) if agent.status or metadata.deleting else None
         if metadata.deleting:
             return record
         if record is None:
@@ -90,7 +89,8 @@ class AgentController:
             record = await self.agents.load(metadata.uid)
             if record is not None:
                 self.actuator.look_at_owners(record)
-        if record is not None and not held:
+        # Where admission adds the finalizer at birth, this write is saved.
+        if record is not None and FINALIZER not in metadata.finalizers:
             await self.applier.set_finalizer(kinds.AGENT, metadata)
         return record
 
