@@ -3,7 +3,6 @@
 import math
 from datetime import UTC, datetime
 
-
 # The last second a datetime can name; a rich wallet with a small burn lasts longer than that.
 LAST_SECOND = 253_402_300_799
 
