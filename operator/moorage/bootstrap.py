@@ -36,7 +36,7 @@ from moorage.services.keyring import Keyring, WrongRootKey
 from moorage.services.mover_sessions import MoverSessions
 from moorage.services.snapshots import Snapshots
 from moorage.settings import Settings
-from moorage.store import migrate, root_key, schema
+from moorage.store import connecting, migrate, root_key, schema
 from moorage.store.agents import Agents
 from moorage.store.database import Database
 from moorage.store.leader import Leadership
@@ -67,8 +67,9 @@ async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Fou
     keyring = Keyring(knobs.root_key(settings))
     credentials = login.from_environment()
     async with contextlib.AsyncExitStack() as stack:
-        database = await Database.connect(settings.database_url, size_max=settings.database_connections_max)
-        stack.push_async_callback(database.close)
+        database = await stack.enter_async_context(
+            connecting.database(settings.database_url, size_max=settings.database_connections_max)
+        )
         await schema.require_current(database)
         if not keyring.accepts(await root_key.remember(database, keyring.check_value())):
             raise WrongRootKey(

@@ -1,4 +1,4 @@
-"""Reaching the database from a terminal: one sentence for everything that can be wrong with its address."""
+"""Reaching the database: one sentence for everything that can be wrong with its address."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -33,11 +33,11 @@ def connect_errors() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def database(url: str) -> AsyncIterator[Database]:
-    """A small pool for one command."""
+async def database(url: str, *, size_max: int = 2) -> AsyncIterator[Database]:
+    """A pool, as small as one command needs unless it is said otherwise."""
     with connect_errors():
         try:
-            opened = await Database.connect(url, size_max=2)
+            opened = await Database.connect(url, size_max=size_max)
         except Unavailable as error:
             # The pool has already put the driver's error into our family; its cause tells more.
             raise error.__cause__ or error from None
