@@ -138,6 +138,19 @@ async def test_a_silent_node_holds_up_nobody_and_is_caught_up_when_it_returns(wo
     assert (await world.see()).balance_micros == 1_000_000 - 2 * 120 * 10
 
 
+async def test_a_node_is_silent_after_its_limit_and_not_at_it(world: World) -> None:
+    await world.wallet(micros=1_000_000)
+    await world.prove(node_b=T)
+    await world.open(await world.agent("a"), T)
+    await world.open(await world.agent("b"), T, node="node-b")
+    await world.proven_at(T + 40)
+    await world.settle()
+    assert (await world.see()).balance_micros == 1_000_000
+    await world.proven_at(T + 41)
+    await world.settle()
+    assert (await world.see()).balance_micros == 1_000_000 - 41 * 10
+
+
 async def test_a_run_on_a_dead_node_ends_at_its_proof(world: World) -> None:
     await world.wallet(micros=1_000_000)
     await world.prove(node_b=T)
@@ -157,6 +170,15 @@ async def test_seconds_older_than_the_catch_up_limit_are_absorbed(world: World) 
     await world.proven_at(T + 30_000)
     await world.settle()
     assert (await world.see()).balance_micros == 1_000_000 - 21_600 * 10
+    await world.close(pod, T + 30_000)
+    assert await world.lines() == [(T, T + 30_000, 21_600, 8_400)]
+
+
+async def test_a_run_that_ends_without_any_proof_is_charged_no_further_back_than_the_limit(world: World) -> None:
+    await world.wallet(micros=1_000_000)
+    await world.prove(node_b=T)
+    pod = await world.open(await world.agent("b"), T, node="node-b")
+    await world.proven_at(T + 30_000)
     await world.close(pod, T + 30_000)
     assert await world.lines() == [(T, T + 30_000, 21_600, 8_400)]
 

@@ -140,6 +140,7 @@ async def test_a_top_up_leaves_a_recorded_stop_and_charges_nothing_after_the_cut
     assert (await world.grant(RESUME_MICROS)).resumed == 1
     record = await world.record(agent)
     assert (record["state"], record["money_veto"]) == ("Draining", False)
+    assert ((await world.see()).zero_at, (await world.ledger.settle_due(epoch=1)).next_due_s) == (None, None)
     await world.proven_at(T + 50)
     await world.settle()
     await world.close(pod, T + 50)
