@@ -41,7 +41,7 @@ class Cluster:
     """One API server."""
 
     def __init__(self, kubeconfig: str) -> None:
-        self._client = config.new_client_from_config(kubeconfig)
+        self._client = config.new_client_from_config(kubeconfig)  # type: ignore[no-untyped-call] # it has no types
 
     def apply(self, plural: str, manifest: Manifest) -> Manifest:
         """Server-side apply, as `kubectl apply --server-side` does; a refusal fails the test."""
@@ -65,7 +65,7 @@ class Cluster:
         path = f"{_folder(plural, namespace)}/{name}"
         status, answer = self._call("PATCH", path, change, "application/merge-patch+json")
         assert status == 200, answer
-        return answer
+        return answer  # type: ignore[no-any-return] # JSON
 
     def delete(self, plural: str, namespace: str, name: str) -> None:
         """Ask for a deletion; what is gone already is no matter."""

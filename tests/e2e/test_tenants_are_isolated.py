@@ -30,7 +30,7 @@ def test_an_agent_reaches_no_other_tenant_and_nothing_of_the_platform(
     house: House, new_tenant: Callable[[], Tenant]
 ) -> None:
     one, other = new_tenant().open(PLENTY_MICROS), new_tenant().open(PLENTY_MICROS)
-    forgetful = {"storage": None, "env": None}
+    forgetful: Manifest = {"storage": None, "env": None}
     ours, neighbour, theirs = one.agent(), one.agent("neighbour", **forgetful), other.agent(**forgetful)
     for helper in (ours, neighbour, theirs):
         helper.until_ready()
