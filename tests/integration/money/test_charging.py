@@ -183,6 +183,18 @@ async def test_a_run_that_ends_without_any_proof_is_charged_no_further_back_than
     assert await world.lines() == [(T, T + 30_000, 21_600, 8_400)]
 
 
+async def test_a_correction_gives_back_only_what_was_charged(world: World) -> None:
+    await world.wallet(micros=1_000_000)
+    pod = await world.open(await world.agent("a"), T)
+    await world.proven_at(T + 100)
+    await world.settle()
+    await world.proven_at(T + 30_100)
+    await world.settle()
+    await world.close(pod, T + 50)
+    assert await world.lines() == [(T, T + 50, 50, 0)]
+    assert (await world.see()).balance_micros == 1_000_000 - 50 * 10
+
+
 async def test_a_low_balance_is_told_when_it_is_crossed(world: World) -> None:
     await world.wallet(micros=10_000, low_micros=9_000)
     await world.open(await world.agent("a"), T)

@@ -76,6 +76,22 @@ async def test_all_runs_of_a_wallet_are_charged_up_to_the_same_second(world: Wor
     assert (await world.see()).balance_micros == 0
 
 
+async def test_a_backlog_that_cannot_be_paid_ends_where_the_credit_ends(world: World) -> None:
+    await world.wallet(micros=1_000)
+    await world.prove(node_b=T)
+    here = await world.open(await world.agent("a"), T)
+    there = await world.open(await world.agent("b"), T, node="node-b")
+    await world.proven_at(T + 41)
+    await world.proven_at(T + 60)
+    await world.settle()
+    assert (await world.see()).balance_micros == 1_000 - 60 * 10
+    await world.prove(node_b=T + 60)
+    assert (await world.see()).standing is Standing.EXHAUSTED
+    await world.close(here, T + 60)
+    await world.close(there, T + 60)
+    assert await world.lines() == [(T, T + 60, 60, 0), (T, T + 60, 40, 20)]
+
+
 async def test_a_run_that_was_just_opened_counts_for_zero_before_any_proof(world: World) -> None:
     await world.wallet(micros=100)
     await world.at(T + 5)
