@@ -143,7 +143,6 @@ class Postgres:
             "max_connections": "200",
             "shared_buffers": "256MB",
             "max_wal_size": "4GB",
-            "wal_compression": "on",
             "jit": "off",
             **({} if self._durable else FORGETFUL),
         }
