@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import boto3
 
 from dev import cluster as dev_cluster
 from dev import platform, processes, services
@@ -154,6 +155,11 @@ class House:
 
     # The object store -------------------------------------------------------------------------------------------
 
+    @property
+    def brings_store(self) -> bool:
+        """Whether the object store is somebody else's, so that nobody here stops it."""
+        return bool(os.environ.get(f"{services.STORE_PREFIX}ENDPOINT"))
+
     def stop_store(self) -> None:
         """Take the object store away."""
         processes.stop(self.layout, services.STORE, grace_seconds=0)
@@ -164,9 +170,18 @@ class House:
 
     def stored_bytes(self, object_key: str) -> int | None:
         """Size of an object in the store, None when there is none of this key."""
-        bucket = self.settings["MOORAGE_STORE_BUCKET"]
-        path = self.layout.run / "store" / "objects" / bucket / object_key
-        return path.stat().st_size if path.exists() else None
+        endpoint = self.settings["MOORAGE_STORE_ENDPOINT"]
+        if not self.brings_store and services.places(self.layout).inside:
+            endpoint = f"http://127.0.0.1:{self.layout.port('s3')}"
+        store = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=self.settings["MOORAGE_STORE_REGION"],
+            aws_access_key_id=self.settings["MOORAGE_STORE_ACCESS_KEY"],
+            aws_secret_access_key=Path(self.settings["MOORAGE_STORE_SECRET_KEY_FILE"]).read_text().strip(),
+        )
+        found = store.list_objects_v2(Bucket=self.settings["MOORAGE_STORE_BUCKET"], Prefix=object_key)
+        return next((int(each["Size"]) for each in found.get("Contents", []) if each["Key"] == object_key), None)
 
 
 def running(layout: Layout) -> House:
