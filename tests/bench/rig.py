@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from dev import cluster, netns, platform, preflight, processes, progress, services, toolchain
+from dev import cluster, identity, netns, platform, preflight, processes, progress, services, toolchain
 from dev.layout import RUN_BASE, Layout
 from dev.postgres import DATABASE
 from moorage.kube import kinds
@@ -42,6 +42,8 @@ class Rig:
     """A running cluster and the settings its operator is started with."""
 
     layout: Layout
+    token: str
+    """Of an account that may do everything: the load's."""
     platform_image: str = NO_IMAGE
     agent_image: str = NO_IMAGE
     profile: Path | None = None
@@ -69,13 +71,22 @@ class Rig:
 
     def start_operator(self, settings: Mapping[str, str]) -> None:
         """Start the operator and wait until it is ready."""
+        self.launch_operator(settings)
+        platform._wait_ready(self.layout, "operator")
+
+    def launch_operator(self, settings: Mapping[str, str]) -> None:
+        """Start the operator's process."""
         if self.profile is None:
             platform.start_program(self.layout, "operator", dict(settings))
         else:
             argv = [sys.executable, "-m", "tests.bench.sampled", str(self.profile), "operator"]
             path = f"{self.layout.root / 'operator'}:{self.layout.root}"
             processes.start(self.layout, "operator", argv, inside=True, env={**settings, "PYTHONPATH": path})
-        platform._wait_ready(self.layout, "operator")
+
+    def start_api(self, settings: Mapping[str, str]) -> None:
+        """Start the API, which movers talk to."""
+        platform.start_program(self.layout, "api", dict(settings))
+        platform._wait_ready(self.layout, "api")
 
     def stop_operator(self, *, grace_seconds: float = 10.0) -> None:
         """End the operator; without grace it is killed."""
@@ -119,7 +130,7 @@ class Rig:
         return any(each["type"] == "Ready" and each["status"] == "True" for each in said)
 
     async def _remove_objects(self) -> None:
-        async with Wire.connect(self.layout) as wire:
+        async with Wire.connect(self.layout, self.token) as wire:
             for kind in (kinds.AGENT, kinds.TENANT_NAMESPACE, kinds.WALLET):
                 await _unpin_all(wire, kind)
             await asyncio.gather(*(_remove_namespace(wire, name) for name in (CORE, BARE)))
@@ -152,12 +163,29 @@ def _with_platform(layout: Layout, *, with_images: bool) -> Rig:
     services.start(layout)
     with progress.step("apply the four kinds"):
         platform._apply_kinds(layout)
+        identity.ensure(layout)
     with progress.step("start the fake node"):
         fake_node.start(layout)
+    token = _load_account(layout)
     if not with_images:
-        return Rig(layout)
+        return Rig(layout, token)
     platform_image, agent_image = platform._images(layout)
-    return Rig(layout, platform_image, agent_image)
+    return Rig(layout, token, platform_image, agent_image)
+
+
+def _load_account(layout: Layout) -> str:
+    """The token of an account that may do everything."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "bench", "namespace": "default"}}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "bench"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "bench", "namespace": "default"}],
+    }
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": [account, binding]})
+    cluster.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", "-", input=objects)
+    return cluster.kubectl(layout, "create", "token", "bench", "--namespace=default", "--duration=24h").strip()
 
 
 def wallet() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
@@ -10,7 +11,6 @@ import aiohttp
 import msgspec
 
 from dev.layout import Layout
-from moorage.kube import login
 
 IN_FLIGHT = 32
 FAILED = 400
@@ -69,18 +69,26 @@ class Wire:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, layout: Layout) -> "AsyncIterator[Wire]":
-        """As the administrator; only from inside the node's network."""
-        credentials = login.from_kubeconfig(str(layout.kubeconfig_inside))
-        connector = aiohttp.TCPConnector(ssl=credentials.ssl_context() or False, limit=0, keepalive_timeout=75)
+    async def connect(cls, layout: Layout, token: str) -> "AsyncIterator[Wire]":
+        """With a token, as the operator comes: a certificate costs the server more per call. Only inside the node."""
+        secure = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
+        connector = aiohttp.TCPConnector(ssl=secure, limit=0, keepalive_timeout=75)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=1 << 20) as session:
-            yield cls(credentials.server.rstrip("/"), session)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, headers=headers, read_bufsize=1 << 20
+        ) as session:
+            yield cls(f"https://{layout.node_ip}:6443", session)
 
     async def text(self, url: str) -> str:
         """What a path of the API server, or any other address on the node's network, answers."""
         async with self._session.get(url if "://" in url else self._server + url) as answer:
             return await answer.text()
+
+    async def read(self, path: str) -> bytes:
+        """What a path of the API server answers, as it comes."""
+        async with self._session.get(self._server + path) as answer:
+            return await answer.read()
 
     async def get(self, path: str) -> Any:  # Any: free-form documents
         """A document."""
