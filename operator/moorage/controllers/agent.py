@@ -23,7 +23,7 @@ from moorage.model.record import AgentRecord, AgentState
 from moorage.store.agents import Agents
 
 # A normal start is Ready sooner than this; its interim status would be a write that nobody sees.
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 5.0
 # What the cluster refused may fit later (a quota that frees up); nobody rings when it does.
 REFUSED_SECONDS = 30.0
 

@@ -74,8 +74,7 @@ def wallet_status(wallet: Wallet, view: WalletView | None, *, problem: Reason | 
     ready: Verdict = (Status.TRUE, Reason.LEDGER_READY) if problem is None else (Status.FALSE, problem)
     said = {ConditionType.READY: ready, ConditionType.FUNDED: verdicts.FUNDED[view.standing]}
     status = _status(wallet.metadata, said) | {
-        # The booked balance: what is accrued since changes every second, and zeroAt says it better.
-        "balance": money.format_micros(view.balance_micros),
+        "balance": _balance(view.balance_micros, wallet.status),
         "held": money.format_micros(view.held_micros),
         "burnPerHour": money.format_price_per_hour(view.burn_picos),
         "standing": view.standing.value,
@@ -133,6 +132,21 @@ def _of_pod(agent: Agent, record: AgentRecord, seen: Observation) -> StatusManif
     if pod.image_id is not None:
         found["imageDigest"] = pod.image_id
     return found
+
+
+def _balance(balance_micros: int, before: StatusManifest) -> str:
+    """The booked balance; the shown one stays while usage has taken less than a tenth of it.
+
+    What usage takes changes every second, and `zeroAt` says it better; a status that followed it would be written
+    for ever.
+    """
+    shown = str(before.get("balance", ""))
+    try:
+        shown_micros = money.parse_credits(shown)
+    except ValueError:
+        return money.format_micros(balance_micros)
+    little = shown_micros * 9 < balance_micros * 10 <= shown_micros * 10
+    return shown if little else money.format_micros(balance_micros)
 
 
 def _zero_at(predicted: datetime, shown: str | None, now: datetime) -> str:

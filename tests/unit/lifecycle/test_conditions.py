@@ -476,3 +476,21 @@ def test_every_reason_has_one_line_in_the_documentation_and_one_message() -> Non
     documented = re.findall(r"^\| `(\w+)` \|", text, re.M)
     assert sorted(documented) == sorted(reason.value for reason in Reason)
     assert MESSAGES.keys() == set(Reason)
+
+
+@pytest.mark.parametrize(
+    ("shown", "balance_micros", "balance"),
+    [
+        pytest.param("10.00", 9_500_000, "10.00", id="usage took a little: no write"),
+        pytest.param("10.00", 9_000_000, "9.00", id="usage took a tenth"),
+        pytest.param("10.00", 10_000_001, "10.000001", id="a grant came"),
+        pytest.param("", 9_500_000, "9.50", id="nothing was shown yet"),
+        pytest.param("-1.00", 1_000_000, "1.00", id="a debt was shown"),
+    ],
+)
+def test_a_wallets_balance_is_shown_anew_when_it_is_worth_a_write(
+    shown: str, balance_micros: int, balance: str
+) -> None:
+    wallet = factories.wallet(status={"balance": shown})
+    status = conditions.wallet_status(wallet, wallet_view(balance_micros=balance_micros), problem=None)
+    assert status["balance"] == balance
