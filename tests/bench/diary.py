@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.bench.wire import Event, Wire
 
-READY, SUSPENDED, GONE = "ready", "suspended", "gone"
+READY, SUSPENDED, STOPPING, GONE = "ready", "suspended", "stopping", "gone"
 
 
 class Diary:
@@ -79,6 +79,8 @@ class Diary:
             self._entries.append((now, GONE, name))
             return
         holds = {what for what in (READY, SUSPENDED) if event.object.holds(what.capitalize())}
+        if event.object.metadata.deleted_at is not None:
+            holds.add(STOPPING)
         for what in holds - self._true.get(name, set()):
             self._entries.append((now, what, name))
         self._true[name] = holds

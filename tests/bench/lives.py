@@ -1,5 +1,6 @@
 """(d) Zero and (e) resume of one agent on the real node, again and again, beside a bare pod in the same run."""
 
+import asyncio
 import random
 import time
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from moorage.kube import kinds
 from moorage.model import agent as agents
 from moorage.model import names
 from tests.bench import rig
-from tests.bench.diary import GONE, READY, SUSPENDED, Diary
+from tests.bench.diary import GONE, READY, STOPPING, SUSPENDED, Diary
 from tests.bench.report import Row, Section
 from tests.bench.rig import BARE, CORE, TENANT, Rig
 from tests.bench.wire import Wire
@@ -40,6 +41,7 @@ SPEC: dict[str, Any] = {
 class Lives:
     """Seconds of every round."""
 
+    asked: list[float] = field(default_factory=list)
     gone: list[float] = field(default_factory=list)
     suspended: list[float] = field(default_factory=list)
     ready: list[float] = field(default_factory=list)
@@ -67,6 +69,7 @@ def run(rig_: Rig, *, rounds: int) -> list[Section]:
     snapshots = rig_.psql("SELECT count(*), min(plain_bytes) FROM moorage.snapshot")
     notes = [f"{rounds} times; verified snapshots and their least plain bytes: {snapshots.replace('|', ', ')}"]
     zero = [
+        Row("zero second → the pod is told to stop", lives.asked, "s"),
         Row(
             "zero second → pod gone",
             lives.gone,
@@ -121,6 +124,8 @@ async def _zero(rig_: Rig, story: Diary, pods: Diary, lives: Lives, began: float
     gone = await pods.first(GONE, is_agent_pod, count=1, after=began, seconds=STEP_SECONDS_MAX)
     suspended = await story.when(SUSPENDED, NAME, after=began, seconds=STEP_SECONDS_MAX)
     zero = zero_second(rig_)
+    asked = await pods.first(STOPPING, is_agent_pod, count=1, after=began, seconds=STEP_SECONDS_MAX)
+    lives.asked.append(min(asked.values()) - zero)
     lives.gone.append(min(gone.values()) - zero)
     lives.suspended.append(suspended - zero)
 
@@ -130,6 +135,7 @@ async def _bare_life(wire: Wire, bare: Diary, pod: dict[str, Any], lives: Lives)
     began = time.time()
     await wire.call("POST", path, pod)
     lives.bare_ready.append(await bare.when(READY, name, after=began, seconds=STEP_SECONDS_MAX) - began)
+    await asyncio.sleep(RUN_SECONDS)  # as long as the agent lived
     began = time.time()
     await wire.call("DELETE", f"{path}/{name}")
     lives.bare_gone.append(await bare.when(GONE, name, after=began, seconds=STEP_SECONDS_MAX) - began)

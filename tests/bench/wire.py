@@ -35,6 +35,7 @@ class Metadata(msgspec.Struct):
 
     name: str
     version: str = msgspec.field(name="resourceVersion", default="")
+    deleted_at: str | None = msgspec.field(name="deletionTimestamp", default=None)
 
 
 class Thing(msgspec.Struct):
