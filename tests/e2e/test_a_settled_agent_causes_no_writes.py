@@ -25,7 +25,10 @@ def test_a_settled_agent_causes_no_writes_for_a_minute(house: House, tenant: Ten
     house.start_operator()
     assert house.cluster.changes("agents", tenant.namespace, seconds=SILENCE_SECONDS) == []
 
-    assert house.writes() == {}
+    writes = house.writes()
+    # A new leader books what is owed; the balance may then be shown anew, once.
+    assert writes.pop("APPLY wallets/status", 0) <= 1
+    assert writes == {}
     assert versions(house, tenant) == before
 
 
