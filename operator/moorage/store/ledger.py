@@ -24,7 +24,12 @@ WALLETS_PER_PROOF_CALL_MAX = 500
 SETTLE_SESSIONS = 2
 
 _WALLET = """
-SELECT w.id, w.name, w.standing, w.balance_micros, w.held_micros, w.burn_picos,
+SELECT w.id, w.name, w.standing, w.balance_micros, w.held_micros,
+       -- A run that waits for its node's next proof burns already; only its charge waits.
+       w.burn_picos + (SELECT coalesce(sum(r.rate_picos), 0)::bigint
+                       FROM money.run r JOIN money.node n ON n.name = r.node
+                       WHERE r.wallet_id = w.id AND w.waiting > 0 AND r.ended IS NULL AND NOT r.in_burn
+                         AND r.cut_at IS NULL AND NOT n.silent) AS burn_picos,
        money.accrued_balance_micros(w.id) AS live_balance_micros, money.zero_at(w.id) AS zero_s,
        money.missing_micros(w.id) AS missing_micros, money.clock() AS now_s
 FROM money.wallet w WHERE w.name = $1 AND w.closed_at IS NULL

@@ -34,6 +34,14 @@ async def test_only_proven_seconds_are_charged(world: World) -> None:
     assert view.runway_seconds == 100_000 - 100
 
 
+async def test_a_run_that_waits_for_its_proof_counts_as_burn(world: World) -> None:
+    await world.wallet(micros=1_000_000)
+    await world.open(await world.agent("a"), T)
+    await world.prove(node_a=T + 10)
+    await world.open(await world.agent("b"), T + 20)
+    assert (await world.see()).burn_picos == 2 * RATE_PICOS
+
+
 async def test_a_proof_never_moves_back_nor_beyond_the_database_clock(world: World) -> None:
     await world.wallet(micros=1_000_000)
     await world.open(await world.agent("a"), T)
