@@ -79,7 +79,7 @@ PASSED: list[tuple[str, Rule, str, str]] = [
         "async def f():\n async with asyncio.timeout(9):\n  while waiting():\n   await asyncio.sleep(0.1)",
     ),
     ("a poll in a shared module", rules.sleeps, "tests/e2e/cluster.py", "while waiting():\n    time.sleep(0.1)"),
-    ("a path every machine has", rules.machine_paths, "a.py", "/var/lib/moorage ~/work/x ./root/y a/home/b"),
+    ("a path every machine has", rules.machine_paths, "a.py", "/var/lib/moorage ~/somewhere/x ./elsewhere/y a/home/b"),
     ("a hash in a lock file", rules.locked_addresses, "requirements.lock", "a==1 \\\n    --hash=sha256:00"),
     ("a target with help", rules.make_help, "Makefile", ".PHONY: up\nup: venv ## start\nX := 1\n"),
 ]
