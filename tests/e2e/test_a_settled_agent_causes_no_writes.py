@@ -19,6 +19,13 @@ def test_a_settled_agent_causes_no_writes_for_a_minute(house: House, tenant: Ten
     resting = tenant.agent("resting", desiredState="Suspended", http=None)
     running.until_ready()
     resting.until_suspended()
+    counts = {"total": 2, "running": 1, "suspended": 1}
+    house.cluster.until_one(
+        "tenantnamespaces", "", tenant.name, lambda now: now["status"]["agents"] == counts, "the count of agents"
+    )
+    house.cluster.until_one(
+        "wallets", "", tenant.name, lambda now: now["status"]["burnPerHour"] == "0.036", "the burn of one agent"
+    )
 
     house.kill_operator()
     before = versions(house, tenant)
@@ -35,11 +42,7 @@ def test_a_settled_agent_causes_no_writes_for_a_minute(house: House, tenant: Ten
 def versions(house: House, tenant: Tenant) -> dict[tuple[str, str], str]:
     """The version of every object of the tenant that nobody but us writes."""
     places = [(plural, tenant.namespace, "") for plural in OURS]
-    places += [
-        ("wallets", "", tenant.name),
-        ("tenantnamespaces", "", tenant.name),
-        ("namespaces", "", tenant.namespace),
-    ]
+    places += [("tenantnamespaces", "", tenant.name), ("namespaces", "", tenant.namespace)]
     found = {}
     for plural, namespace, name in places:
         for item in house.cluster.find_all(plural, namespace, **({"fields": f"metadata.name={name}"} if name else {})):
