@@ -52,6 +52,8 @@ class AgentController:
         if record is None:
             return await self._no_record(agent, seen)
         problem = desired_agent.check(agent, self.platform)
+        if problem is None and _edited(agent):
+            await self.agents.resize(epoch=self.epoch.current, uid=record.uid, size=agent.spec.size)
         decision = lifecycle.transition(record, self._desired(agent, problem), seen)
         if decision.record != record and not await self.agents.save(
             epoch=self.epoch.current, before=record, after=decision.record
@@ -126,6 +128,12 @@ class AgentController:
             return PATIENCE_SECONDS - age_seconds
         await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return None
+
+
+def _edited(agent: Agent) -> bool:
+    """Whether the spec has changed since it was last reported on; what a resume costs may have changed with it."""
+    reported: int | None = agent.status.get("observedGeneration")
+    return reported is not None and reported != agent.metadata.generation
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

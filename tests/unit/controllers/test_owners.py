@@ -1,7 +1,9 @@
-"""Wallet and Namespace are looked at again when one of their agents moved: soon, and once for many."""
+"""Wallet and Namespace learn of what their agents do: soon, once for many, and with the size that is asked for."""
 
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from moorage.controllers.actuator import OWNERS_SECONDS, Actuator
 from moorage.controllers.agent import AgentController
@@ -33,6 +35,11 @@ class Agents:
 
     def __init__(self, record: AgentRecord | None) -> None:
         self.record = record
+        self.sizes: list[str] = []
+
+    async def resize(self, *, epoch: int, uid: str, size: str) -> None:
+        """Remember what a resume will cost."""
+        self.sizes.append(size)
 
     async def load(self, uid: str) -> AgentRecord | None:
         """The record."""
@@ -140,3 +147,24 @@ def test_owners_are_rung_when_an_agent_is_new() -> None:
 
     virtual_time.run(scene())
     assert sorted(rung) == [NAMESPACE, WALLET]
+
+
+@pytest.mark.parametrize(
+    ("status", "size", "remembered"),
+    [
+        ({"observedGeneration": 1}, "small", []),
+        ({"observedGeneration": 0}, "small", ["small"]),
+        ({"observedGeneration": 0}, "unknown", []),
+        ({}, "small", []),
+    ],
+    ids=["as it was", "edited", "edited to what nobody sells", "new: its record has the size"],
+)
+def test_the_ledger_learns_the_size_when_the_spec_was_edited(
+    status: dict[str, Any], size: str, remembered: list[str]
+) -> None:
+    async def scene() -> list[str]:
+        agents = Agents(factories.agent_record(pod_uid=None))
+        await _controller(factories.agent(status=status, size=size), agents, _actuator([])).reconcile(AGENT)
+        return agents.sizes
+
+    assert virtual_time.run(scene()) == remembered
