@@ -33,8 +33,8 @@ def postgres() -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="moorage-pg-") as folder:
         Path(folder).chmod(0o755)
         server = Postgres(Path(folder), listen="127.0.0.1", durable=False)
-        server.start()
         try:
+            server.start()
             server.psql(f"CREATE DATABASE {TEMPLATE}", database="postgres")
             asyncio.run(migrate(server.url(TEMPLATE)))
             yield server
