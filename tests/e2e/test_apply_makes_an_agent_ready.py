@@ -16,6 +16,14 @@ def test_applied_agent_becomes_ready_and_answers(house: House, tenant: Tenant) -
     agent = helper.until_ready()
     assert helper.chat("remember the anchor is down")
     assert "the anchor is down" in helper.chat("what did I tell you?")
+    agent = house.cluster.until_one(
+        "agents",
+        tenant.namespace,
+        helper.name,
+        lambda now: "zeroAt" in now["status"],
+        "the prediction of zero",
+    )
+    assert agent["status"]["pricePerHour"] == "0.036"
     pod = helper.pod()
     assert agent["status"]["podName"] == pod["metadata"]["name"]
     assert condition(agent, "Funded") == ("True", "Funded")
