@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import aside, burst, crowd, idle, lives, report, rig
+from tests.bench import aside, burst, contestants, crowd, idle, lives, report, rig
 from tests.bench.rig import Rig
 
 NEED_THE_FAKE_NODE = ("burst", "steady", "restart")
@@ -44,8 +44,8 @@ def _on_the_cluster(found: Rig, wanted: list[str], arguments: argparse.Namespace
     quick = arguments.quick
     count = arguments.count or (QUICK_COUNT if quick else FULL_COUNT)
     if "burst" in wanted:
-        contestants = arguments.contestants.split(",") if arguments.contestants else list(burst.EVERYBODY)
-        yield burst.run(found, count=count, rounds=arguments.rounds or (1 if quick else 3), contestants=contestants)
+        chosen = arguments.contestants.split(",") if arguments.contestants else list(contestants.ALL)
+        yield burst.run(found, count=count, rounds=arguments.rounds or (1 if quick else 3), names=chosen)
     if {"steady", "restart"} & set(wanted):
         burst.fill(found, count)
     if "steady" in wanted:
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", action="store_true", help="leave the cluster running for the next benchmark")
     parser.add_argument("--count", type=int, default=0, help=f"objects in a burst ({FULL_COUNT}, quick {QUICK_COUNT})")
     parser.add_argument("--rounds", type=int, default=0, help="how often everything is repeated")
-    parser.add_argument("--contestants", default="", help=f"of the burst, with commas: {', '.join(burst.EVERYBODY)}")
+    parser.add_argument("--contestants", default="", help=f"of the burst, with commas: {', '.join(contestants.ALL)}")
     parser.add_argument("--profile", type=Path, help="sample the operator's CPU into this file; numbers do not count")
     return parser
 

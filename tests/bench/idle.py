@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
 from dev import processes, progress
-from tests.bench import burst, meters
+from tests.bench import meters
+from tests.bench.contestants import SETTINGS
 from tests.bench.report import Row, Section
 from tests.bench.rig import OPERATOR_METRICS, Rig
 from tests.bench.wire import Wire
@@ -41,7 +43,7 @@ class Start:
     caches: float
     leading: float
     converged: float
-    writes: int
+    writes: Counter[str]
     cpu_seconds: float
 
 
@@ -91,27 +93,42 @@ def restart(rig: Rig, *, count: int, rounds: int) -> Section:
         "killed": lambda: rig.stop_operator(grace_seconds=0),
         "ended": rig.stop_operator,
     }
+    with progress.step("start after a while without operator"):
+        rig.stop_operator()
+        after_absence = _start(rig, count)
     starts: dict[str, list[Start]] = {way: [] for way in ways}
     for number in range(rounds):
         for way, stop in ways.items():
             with progress.step(f"restart {number + 1}, {way}"):
                 stop()
                 starts[way].append(_start(rig, count))
-    rows: list[Row] = []
-    for way, found in starts.items():
-        rows += [
-            Row(f"{way}: start → all Agents looked at", [each.converged for each in found], "s", at_most=5.0),
-            Row(f"{way}: start → caches listed", [each.caches for each in found], "s"),
-            Row(f"{way}: start → leading", [each.leading for each in found], "s"),
-            Row(f"{way}: CPU until then", [each.cpu_seconds for each in found], "s"),
-            Row(f"{way}: writes to the API", [float(each.writes) for each in found], "", at_most=0.0),
-        ]
-    return Section("restart", rows, [f"{count} agents; an operator's start includes Python's own"])
+    rows = [row for way, found in starts.items() for row in _rows(way, found)]
+    written = sum((each.writes for found in starts.values() for each in found), Counter[str]())
+    notes = [
+        f"{count} agents without storage and http, {rounds} times each way; Python's own start is in it",
+        f"written in all these starts: {_listed(written)}",
+        f"written by a start after minutes without any operator: {_listed(after_absence.writes)}",
+    ]
+    return Section("restart", rows, notes)
+
+
+def _rows(way: str, found: list[Start]) -> list[Row]:
+    return [
+        Row(f"{way}: start → all Agents looked at", [each.converged for each in found], "s", at_most=5.0),
+        Row(f"{way}: start → caches listed", [each.caches for each in found], "s"),
+        Row(f"{way}: start → leading", [each.leading for each in found], "s"),
+        Row(f"{way}: CPU until then", [each.cpu_seconds for each in found], "s"),
+        Row(f"{way}: writes to the API", [float(each.writes.total()) for each in found], "", at_most=0.0),
+    ]
+
+
+def _listed(writes: Counter[str]) -> str:
+    return ", ".join(f"{number} × {name}" for name, number in writes.most_common()) or "nothing"
 
 
 def _start(rig: Rig, count: int) -> Start:
     began = time.monotonic()
-    rig.launch_operator(rig.settings(**burst.SETTINGS))
+    rig.launch_operator(rig.settings(**SETTINGS))
     return rig.inside(lambda: _followed(rig, count, began))
 
 
@@ -129,7 +146,7 @@ async def _followed(rig: Rig, count: int, began: float) -> Start:
         used = meters.cpu_seconds(rig.layout)["operator"]
         await asyncio.sleep(AFTERWARDS_SECONDS)
         exposition = await _text(session, OPERATOR_METRICS)
-    writes = meters.operator_writes(exposition).total()
+    writes = meters.operator_writes(exposition)
     return Start(moments["caches"], moments["leading"], moments["converged"], writes, used)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from dev import cluster, identity, netns, platform, preflight, processes, progress, services, toolchain
+from dev import cluster, control_plane, identity, netns, platform, preflight, processes, progress, services, toolchain
 from dev.layout import RUN_BASE, Layout
 from dev.postgres import DATABASE
 from moorage.kube import kinds
@@ -33,6 +33,7 @@ TENANT = "bench"
 CORE = names.core_namespace(TENANT)
 BARE = "bench-bare"
 CREDIT_MICROS = 10_000_000_000
+RAISED_CALLS = 500
 MERGE = "application/merge-patch+json"
 GONE_SECONDS_MAX = 300
 
@@ -91,6 +92,19 @@ class Rig:
     def stop_operator(self, *, grace_seconds: float = 10.0) -> None:
         """End the operator; without grace it is killed."""
         processes.stop(self.layout, "operator", grace_seconds=grace_seconds)
+
+    def limit_calls(self, *, raised: bool) -> None:
+        """How often scheduler and each controller may call the API server: Kubernetes' defaults, or out of the way.
+
+        By default the scheduler binds at most 50 pods per second, and the controller that binds volumes makes 20 of
+        its five calls per volume: then that is what a burst measures.
+        """
+        wanted = [f"--kube-api-qps={RAISED_CALLS}", f"--kube-api-burst={2 * RAISED_CALLS}"] if raised else []
+        for name, argv in (
+            ("kube-controller-manager", control_plane._controller_manager(self.layout)),
+            ("kube-scheduler", control_plane._scheduler(self.layout)),
+        ):
+            processes.start(self.layout, name, [*argv, *wanted], inside=True)
 
     def empty(self) -> None:
         """Stop the operator, remove every object of ours by force, and make the database anew."""

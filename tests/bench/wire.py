@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -107,19 +107,23 @@ class Wire:
                 raise Refused(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
             return msgspec.json.decode(content)
 
-    async def create_all(self, path: str, manifests: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """POST them all, a fixed number in flight; by name the moment each was sent."""
+    async def create_all(self, batches: Iterable[Sequence[tuple[str, Mapping[str, Any]]]]) -> dict[str, float]:
+        """POST (path, manifest) after (path, manifest), a fixed number of batches in flight.
+
+        By the name of a batch's last object the moment its first was sent.
+        """
         sent: dict[str, float] = {}
-        waiting = iter([(manifest["metadata"]["name"], msgspec.json.encode(manifest)) for manifest in manifests])
-        url, headers = self._server + path, {"Content-Type": "application/json"}
+        waiting = iter([_encoded(batch) for batch in batches])
+        headers = {"Content-Type": "application/json"}
 
         async def work() -> None:
-            for name, body in waiting:  # shared: each worker takes the next one
+            for name, requests in waiting:  # shared: each worker takes the next one
                 sent[name] = time.perf_counter()
-                async with self._session.post(url, data=body, headers=headers) as answer:
-                    content = await answer.read()
-                    if answer.status >= FAILED:
-                        raise Refused(f"POST {path}: {answer.status} {content[:500].decode(errors='replace')}")
+                for path, body in requests:
+                    async with self._session.post(self._server + path, data=body, headers=headers) as answer:
+                        content = await answer.read()
+                        if answer.status >= FAILED:
+                            raise Refused(f"POST {path}: {answer.status} {content[:500].decode(errors='replace')}")
 
         async with asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
@@ -158,6 +162,10 @@ class Wire:
                 if len(seen) >= wanted:
                     return seen
         raise AssertionError("a watch has no end")
+
+
+def _encoded(batch: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[str, list[tuple[str, bytes]]]:
+    return batch[-1][1]["metadata"]["name"], [(path, msgspec.json.encode(manifest)) for path, manifest in batch]
 
 
 async def eventually(what: str, seconds: float, look: Callable[[], Any], pause_seconds: float = 0.05) -> Any:
