@@ -52,7 +52,7 @@ class Applier:
         self._client = client
         self._world = world
         self._now = now
-        self._stubborn: Recent[str, tuple[bytes, str]] = Recent(REMEMBERED_MAX)
+        self._stubborn: Recent[str, tuple[bytes, bytes]] = Recent(REMEMBERED_MAX)
         self._statuses: Recent[str, tuple[int, bytes]] = Recent(REMEMBERED_MAX)
         self._finalized: Recent[str, int] = Recent(REMEMBERED_MAX)
 
@@ -71,7 +71,7 @@ class Applier:
             # What is being deleted cannot be brought back; its end rings, and then it is made anew.
             if kind in IMMUTABLE or live["metadata"].get("deletionTimestamp") or covers(live, manifest):
                 return False
-            if self._stubborn.get(path) == (msgspec.json.encode(manifest), live["metadata"]["resourceVersion"]):
+            if self._stubborn.get(path) == (msgspec.json.encode(manifest), _content(live)):
                 return False
             # With the uid in it, an apply to an object that is gone is refused instead of bringing it back.
             body = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
@@ -160,7 +160,7 @@ class Applier:
             answer = manifest_of(wire.decoded(Live, raw))
             if not covers(answer, manifest):
                 log.warning("the server keeps a manifest differently", extra={"path": path})
-                self._stubborn.put(path, (msgspec.json.encode(manifest), answer["metadata"]["resourceVersion"]))
+                self._stubborn.put(path, (msgspec.json.encode(manifest), _content(answer)))
         return True
 
     def _version(self, metadata: Metadata) -> str:
@@ -181,3 +181,9 @@ def _named(metadata: Metadata) -> dict[str, Any]:
     """Exactly this object: a re-created one has another uid, and the write is refused."""
     named = {"name": metadata.name, "uid": metadata.uid}
     return {**named, "namespace": metadata.namespace} if metadata.namespace else named
+
+
+def _content(live: Manifest) -> bytes:
+    """What of an object may differ from a wish: neither its version nor its status, which others write all the time."""
+    metadata = {name: value for name, value in live["metadata"].items() if name != "resourceVersion"}
+    return msgspec.json.encode({**live, "metadata": metadata, "status": None})

@@ -213,6 +213,11 @@ def test_value_that_the_server_writes_in_its_own_way_is_not_written_for_ever() -
         for _ in range(5):
             await stage.applier.apply(quota)
         assert stage.writes() == ["apply"]
+        counted = {"spec": {"hard": {"cpu": "1"}}, "status": {"used": {"cpu": "500m"}}}
+        stage.server.put(kinds.RESOURCE_QUOTA, {**quota, **counted})
+        await virtual_time.passed(5.0)
+        await stage.applier.apply(quota)
+        assert stage.writes() == []
         stage.server.put(kinds.RESOURCE_QUOTA, {**quota, "spec": {"hard": {"cpu": "2"}}})
         await virtual_time.passed(5.0)
         for _ in range(5):
