@@ -30,4 +30,4 @@ def test_resumed_agent_has_its_memory_after_its_volume_was_freed(house: House, t
     assert condition(agent, "VolumeReady") == ("True", "VolumeBound")
     assert "the berth is number nine" in helper.chat("recall")
     assert len(helper.snapshots()) == 1
-    assert house.cluster.find_all("jobs", tenant.namespace) == []
+    house.cluster.until_gone("jobs", tenant.namespace)
