@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from dev.trouble import Trouble
 from tests.bench import aside, burst, contestants, crowd, idle, lives, report, rig
 from tests.bench.rig import Rig
 
@@ -21,7 +22,16 @@ CROWD_COUNT = 50
 
 
 def main() -> int:
-    """Run what is asked for, everything by default."""
+    """Run what is asked for, everything by default; a failure is one sentence on stderr."""
+    try:
+        _run()
+    except Trouble as trouble:
+        sys.stderr.write(f"\n{trouble}\n")
+        return 1
+    return 0
+
+
+def _run() -> None:
     arguments = _parser().parse_args()
     wanted = arguments.names or list(NAMES)
     unknown = set(wanted) - set(NAMES)
@@ -37,7 +47,6 @@ def main() -> int:
         report.publish(aside.settle(quick=arguments.quick), into_page=into_page)
     if "snapshot" in wanted:
         report.publish(aside.snapshot(), into_page=into_page)
-    return 0
 
 
 def _on_the_cluster(found: Rig, wanted: list[str], arguments: argparse.Namespace) -> Iterator[report.Section]:

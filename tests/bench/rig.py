@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import fcntl
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ import uvloop
 from dev import cluster, control_plane, identity, netns, platform, preflight, processes, progress, services, toolchain
 from dev.layout import RUN_BASE, Layout
 from dev.postgres import DATABASE
+from dev.trouble import Trouble
 from moorage.kube import kinds
 from moorage.kube.kinds import Kind
 from moorage.model import names
@@ -159,18 +161,31 @@ def cluster_of_our_own(*, with_images: bool, keep: bool, profile: Path | None = 
     here = Layout.of(Layout.current().root, environ)
     folder = os.environ.get("MOORAGE_DEV_DIR") or f"{RUN_BASE / here.run.name}-bench"
     layout = Layout.of(here.root, environ | {"MOORAGE_DEV_DIR": folder})
-    preflight.check(layout)
-    toolchain.build(layout)
-    cluster.up(layout)
-    layout = Layout.of(here.root, environ | {"MOORAGE_DEV_DIR": folder})  # ports may have been chosen just now
-    try:
-        with cluster.exclusive(layout):
-            rig = replace(_with_platform(layout, with_images=with_images), profile=profile)
-        yield rig
-    finally:
-        if not keep:
-            platform.down(layout)
-            cluster.down(layout, wipe=True)
+    with _only_benchmark(layout):
+        preflight.check(layout)
+        toolchain.build(layout)
+        cluster.up(layout)
+        layout = Layout.of(here.root, environ | {"MOORAGE_DEV_DIR": folder})  # ports may have been chosen just now
+        try:
+            with cluster.exclusive(layout):
+                rig = replace(_with_platform(layout, with_images=with_images), profile=profile)
+            yield rig
+        finally:
+            if not keep:
+                platform.down(layout)
+                cluster.down(layout, wipe=True)
+
+
+@contextmanager
+def _only_benchmark(layout: Layout) -> Iterator[None]:
+    """Two of them in one cluster would empty it under each other's feet."""
+    layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
+    with (layout.run / "bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Trouble("Wait until the other `make bench` of this clone has ended.") from error
+        yield
 
 
 def _with_platform(layout: Layout, *, with_images: bool) -> Rig:

@@ -136,12 +136,13 @@ class Wire:
             url = f"{self._server}{path}?watch=1&resourceVersion={version}"
             async with self._session.get(url) as answer:
                 rest = b""
-                async for chunk in answer.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    if lines:
-                        events = [self._events.decode(line) for line in lines]
-                        version = events[-1].object.metadata.version
-                        yield events
+                with contextlib.suppress(aiohttp.ClientPayloadError):  # cut inside a line
+                    async for chunk in answer.content.iter_any():
+                        *lines, rest = (rest + chunk).split(b"\n")
+                        if lines:
+                            events = [self._events.decode(line) for line in lines]
+                            version = events[-1].object.metadata.version
+                            yield events
 
     async def version(self, path: str) -> str:
         """The version to watch a collection from."""
