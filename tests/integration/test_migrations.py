@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dev.postgres import Postgres
-from moorage.store.migrate import Migration, MigrationRefused, migrate, migrations
+from moorage.store.migrate import FUNCTIONS, Migration, MigrationRefused, functions, migrate, migrations
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
 FIRST = Migration("0001_pre_a.sql", "CREATE TABLE a (x int); CREATE TABLE b (x int)")
@@ -30,7 +30,7 @@ def empty(postgres: Postgres) -> Callable[[], str]:
 
 async def test_a_second_run_applies_nothing(empty: Callable[[], str]) -> None:
     url = empty()
-    assert await migrate(url) == [migration.name for migration in migrations()]
+    assert await migrate(url) == [*(migration.name for migration in migrations()), FUNCTIONS]
     assert await migrate(url) == []
 
 
@@ -43,7 +43,7 @@ async def test_a_new_file_is_applied_after_the_old_ones(empty: Callable[[], str]
 async def test_two_at_once_apply_everything_once(empty: Callable[[], str]) -> None:
     url = empty()
     applied = await asyncio.gather(*(migrate(url) for _ in range(3)))
-    assert sorted(map(len, applied)) == [0, 0, len(migrations())]
+    assert sorted(map(len, applied)) == [0, 0, len(migrations()) + 1]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,19 @@ async def test_a_file_that_fails_leaves_nothing_half_done(empty: Callable[[], st
         await migrate(url, files=[FIRST, broken])
     assert postgres.psql("SELECT to_regclass('a'), to_regclass('c')", database=url.rsplit("/", 1)[1]) == "a|"
     assert await migrate(url, files=[FIRST, SECOND]) == [SECOND.name]
+
+
+async def test_an_edited_function_replaces_all_of_them(empty: Callable[[], str], postgres: Postgres) -> None:
+    url = empty()
+    await migrate(url)
+    now = functions()
+    extra = "CREATE FUNCTION money.extra() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+    assert await migrate(url, files=migrations(), code=Migration(FUNCTIONS, now.sql + extra)) == [FUNCTIONS]
+    database = url.rsplit("/", 1)[1]
+    assert postgres.psql("SELECT money.extra()", database=database) == "1"
+    assert await migrate(url) == [FUNCTIONS]
+    found = postgres.psql("SELECT to_regproc('money.extra'), to_regproc('money.now_s')", database=database)
+    assert found == "|money.now_s"
 
 
 def test_every_file_says_when_it_runs() -> None:

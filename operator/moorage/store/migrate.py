@@ -1,6 +1,7 @@
-"""Numbered migrations, applied once each, in order, under an advisory lock.
+"""The schema: numbered migrations, applied once each and in order, then the functions as this version has them.
 
-`NNNN_pre_<what>.sql` runs before the new code starts, `NNNN_post_<what>.sql` after the old code is gone.
+`migrations/NNNN_pre_<what>.sql` runs before the new code starts, `NNNN_post_<what>.sql` after the old code is gone.
+`functions/*.sql` hold no data, so they are not migrated but replaced, all of them, whenever one of them was edited.
 """
 
 import hashlib
@@ -22,7 +23,24 @@ CREATE TABLE IF NOT EXISTS public.moorage_migrations (
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
 """
-BOOKED = "INSERT INTO public.moorage_migrations (name, sha256) VALUES ($1, $2)"
+BOOKED = """
+INSERT INTO public.moorage_migrations (name, sha256) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, applied_at = excluded.applied_at
+"""
+FUNCTIONS = "functions"
+# Triggers hang on tables, so their functions belong to migrations and stay. Bodies may name each other in any order.
+DROP_FUNCTIONS = """
+DO $$
+DECLARE
+    old regprocedure;
+BEGIN
+    FOR old IN SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+               WHERE n.nspname IN ('money', 'moorage') AND p.prorettype <> 'trigger'::regtype LOOP
+        EXECUTE format('DROP FUNCTION %s', old);
+    END LOOP;
+END $$;
+SET LOCAL check_function_bodies = off;
+"""
 
 
 class MigrationRefused(MoorageError):
@@ -44,30 +62,48 @@ class Migration:
 
 def migrations(folder: Traversable | None = None) -> list[Migration]:
     """The migration files in their order; those of this package when no folder is named."""
-    source = folder or resources.files("moorage.store") / "migrations"
-    files = [item for item in source.iterdir() if item.name.endswith(".sql")]
-    return [Migration(item.name, item.read_text(encoding="utf-8")) for item in sorted(files, key=lambda it: it.name)]
+    return _read(folder or resources.files("moorage.store") / "migrations")
 
 
-async def migrate(url: str, *, files: list[Migration] | None = None) -> list[str]:
+def functions(folder: Traversable | None = None) -> Migration:
+    """All function files as one step; those of this package when no folder is named."""
+    files = _read(folder or resources.files("moorage.store") / "functions")
+    return Migration(FUNCTIONS, DROP_FUNCTIONS + "\n".join(file.sql for file in files))
+
+
+async def migrate(url: str, *, files: list[Migration] | None = None, code: Migration | None = None) -> list[str]:
     """Apply what is missing and return the names of it; two at once wait for each other.
 
-    Raises MigrationRefused before anything is changed when a file that was applied was edited or is gone.
+    Raises MigrationRefused before anything is changed when a migration that was applied was edited or is gone.
     """
     wanted = migrations() if files is None else files
+    if files is None and code is None:
+        code = functions()
     with connect_errors():
         connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "moorage migrate"})
     try:
         await connection.execute("SELECT pg_advisory_lock($1, $2)", *LOCK)
-        return await _apply(connection, wanted)
+        await connection.execute(BOOKS)
+        rows = await connection.fetch("SELECT name, sha256 FROM public.moorage_migrations ORDER BY name")
+        applied = {row["name"]: row["sha256"] for row in rows}
+        booked = applied.pop(FUNCTIONS, None)
+        missing = _missing(wanted, applied)
+        # Functions name the columns of their tables, so a new table is a reason to look at them again.
+        if code is not None and (missing or booked != code.sha256):
+            missing.append(code)
+        for step in missing:
+            await _apply(connection, step)
+        return [step.name for step in missing]
     finally:
         await connection.close()  # which also gives the lock back
 
 
-async def _apply(connection: "asyncpg.Connection[Any]", wanted: list[Migration]) -> list[str]:
-    await connection.execute(BOOKS)
-    rows = await connection.fetch("SELECT name, sha256 FROM public.moorage_migrations ORDER BY name")
-    applied = {row["name"]: row["sha256"] for row in rows}
+def _read(folder: Traversable) -> list[Migration]:
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
+    return [Migration(item.name, item.read_text(encoding="utf-8")) for item in files]
+
+
+def _missing(wanted: list[Migration], applied: dict[str, str]) -> list[Migration]:
     known = {migration.name: migration for migration in wanted}
     for name, sha256 in applied.items():
         if name not in known:
@@ -78,11 +114,13 @@ async def _apply(connection: "asyncpg.Connection[Any]", wanted: list[Migration])
     late = [migration.name for migration in missing if applied and migration.name < max(applied)]
     if late:
         raise MigrationRefused(f"migration {late[0]} is numbered before one that was already applied")
-    for migration in missing:
-        try:
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(BOOKED, migration.name, migration.sha256)
-        except asyncpg.PostgresError as error:
-            raise MigrationRefused(f"migration {migration.name} failed and changed nothing: {error}") from error
-    return [migration.name for migration in missing]
+    return missing
+
+
+async def _apply(connection: "asyncpg.Connection[Any]", step: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(step.sql)
+            await connection.execute(BOOKED, step.name, step.sha256)
+    except asyncpg.PostgresError as error:
+        raise MigrationRefused(f"migration {step.name} failed and changed nothing: {error}") from error

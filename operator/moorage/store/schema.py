@@ -11,7 +11,10 @@ class SchemaOutdated(MoorageError):
 
 async def require_current(database: Database) -> None:
     """Refuse to work on a database that lacks a migration of this version."""
-    applied = {row["name"] for row in await database.rows("SELECT name FROM public.moorage_migrations")}
+    rows = await database.rows("SELECT name, sha256 FROM public.moorage_migrations")
+    applied = {row["name"]: row["sha256"] for row in rows}
     missing = [item.name for item in migrate.migrations() if item.name not in applied]
+    if not missing and applied.get(migrate.FUNCTIONS) != migrate.functions().sha256:
+        missing = ["this version's functions"]
     if missing:
         raise SchemaOutdated(f"the database lacks {missing[0]}; run `python -m moorage migrate` first")

@@ -6,7 +6,7 @@ DECLARE
     wanted text;
 BEGIN
     -- Roles belong to the whole server, so another database (or a second clone) may have made them already.
-    FOREACH wanted IN ARRAY ARRAY['moorage_app', 'moorage_read'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['moorage_app', 'moorage_gateway', 'moorage_read', 'moorage_verify'] LOOP
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
@@ -15,7 +15,7 @@ BEGIN
 END $$;
 
 CREATE SCHEMA moorage;
-GRANT USAGE ON SCHEMA moorage TO moorage_app, moorage_read;
+GRANT USAGE ON SCHEMA moorage TO moorage_app, moorage_gateway, moorage_read, moorage_verify;
 
 CREATE TABLE moorage.leader (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -24,18 +24,6 @@ CREATE TABLE moorage.leader (
     expires_at  timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO moorage.leader DEFAULT VALUES;
-
--- Writers hold this lock shared until they commit, a takeover holds it alone: after a takeover has
--- returned, no transaction of an older epoch can still commit. An advisory lock costs no WAL, unlike
--- a share lock on the row.
-CREATE FUNCTION moorage.require_epoch(wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock_shared(7400001, 1);
-    PERFORM 1 FROM moorage.leader WHERE epoch = wanted;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'leader epoch % is over', wanted USING ERRCODE = 'MO001';
-    END IF;
-END $$;
 
 CREATE TABLE moorage.root_key (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),

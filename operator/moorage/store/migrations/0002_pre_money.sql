@@ -3,7 +3,7 @@
 -- Lock order everywhere: wallets by ascending id, then runs, timers, appends, and agents last.
 
 CREATE SCHEMA money;
-GRANT USAGE ON SCHEMA money TO moorage_app, moorage_read;
+GRANT USAGE ON SCHEMA money TO moorage_app, moorage_gateway, moorage_read, moorage_verify;
 
 -- System accounts have no balance column: a live revenue row would serialise every charge of the platform.
 CREATE TABLE money.account (
@@ -162,5 +162,5 @@ BEGIN
     END LOOP;
 END $$;
 
--- Rows are written by the functions of the next migrations only, which run with their owner's rights.
+-- Rows are written by the ledger's functions only, which run with their owner's rights.
 GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_app, moorage_read;
