@@ -66,6 +66,21 @@ RETURNS TABLE (run_id bigint, cursor_s bigint, rate_picos bigint, proven bigint)
       AND n.proven >= greatest(w.as_of, r.cursor) AND (w.cut_at IS NULL OR r.cursor < w.cut_at)
 $$;
 
+-- Books one movement between the wallet and a system account: the only writer of entries for a single wallet. Whether
+-- the wallet may go below zero is the caller's rule.
+CREATE FUNCTION money.post(
+    w money.wallet, contra bigint, amount bigint, kind text, key text, effective_at bigint,
+    reason text DEFAULT NULL, actor text DEFAULT NULL, run_id bigint DEFAULT NULL
+) RETURNS money.wallet LANGUAGE plpgsql AS $$
+BEGIN
+    w.seq := w.seq + 1;
+    w.balance_micros := w.balance_micros + amount;
+    INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, key, run_id, reason,
+                             actor, effective_at)
+    VALUES (w.id, w.seq, contra, amount, w.balance_micros, kind, key, run_id, reason, actor, effective_at);
+    RETURN w;
+END $$;
+
 -- Moves usage (or, negative, a correction) between the wallet and revenue; what is below one micro stays in the carry.
 CREATE FUNCTION money.post_usage(w money.wallet, picos bigint, kind text, run_id bigint, effective_at bigint)
 RETURNS money.wallet LANGUAGE plpgsql AS $$
@@ -81,11 +96,7 @@ BEGIN
     IF micros > 0 AND micros > w.balance_micros - w.held_micros THEN
         RAISE EXCEPTION 'usage of % micros would overdraw wallet %', micros, w.id;
     END IF;
-    w.seq := w.seq + 1;
-    w.balance_micros := w.balance_micros - micros;
-    INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, run_id, effective_at)
-    VALUES (w.id, w.seq, -2, -micros, w.balance_micros, kind, run_id, effective_at);
-    RETURN w;
+    RETURN money.post(w, -2, -micros, kind, NULL, effective_at, run_id => run_id);
 END $$;
 
 -- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet.

@@ -109,11 +109,7 @@ BEGIN
         IF w.balance_micros + amount > 9000000000000 THEN
             RAISE EXCEPTION 'a wallet holds at most 9000000 credits' USING ERRCODE = 'MO003';
         END IF;
-        w.seq := w.seq + 1;
-        w.balance_micros := w.balance_micros + amount;
-        INSERT INTO money.entry
-            (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, key, reason, actor, effective_at)
-        VALUES (w.id, w.seq, -1, amount, w.balance_micros, 'Grant', grant_key, grant_reason, grant_actor, t);
+        w := money.post(w, -1, amount, 'Grant', grant_key, t, grant_reason, grant_actor);
         IF w.cut_at IS NOT NULL AND money.missing(w) = 0 THEN
             back := money.resume(w, t);
             w := back.funded;

@@ -9,12 +9,25 @@ GRANT USAGE ON SCHEMA money TO moorage_app, moorage_gateway, moorage_read, moora
 CREATE TABLE money.account (
     id    bigint PRIMARY KEY CHECK (id < 0),
     code  text NOT NULL UNIQUE,
-    class text NOT NULL CHECK (class IN ('Asset', 'Revenue', 'Expense'))
+    class text NOT NULL CHECK (class IN ('Asset', 'Revenue', 'Expense', 'Clearing'))
 );
 INSERT INTO money.account (id, code, class) VALUES
     (-1, 'funding:grants', 'Asset'),
     (-2, 'revenue:compute', 'Revenue'),
-    (-3, 'expense:absorbed', 'Expense');
+    (-3, 'expense:absorbed', 'Expense'),
+    (-4, 'revenue:storage', 'Revenue'),
+    (-5, 'revenue:domain', 'Revenue'),
+    (-6, 'revenue:model', 'Revenue'),
+    (-7, 'cash:stripe', 'Asset'),
+    (-8, 'cash:tribute', 'Asset'),
+    (-9, 'cash:chain', 'Asset'),
+    (-10, 'expense:promo', 'Expense'),
+    (-11, 'expense:plan', 'Expense'),
+    (-12, 'expense:fees', 'Expense'),
+    (-13, 'expense:chargeback', 'Expense'),
+    (-14, 'clearing:merge', 'Clearing'),
+    (-15, 'suspense', 'Clearing'),
+    (-16, 'funding:manual', 'Asset');
 
 CREATE TABLE money.policy (
     one                    boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -37,7 +50,7 @@ CREATE TABLE money.wallet (
     as_of          bigint NOT NULL,                                    -- next uncharged second of its runs in burn
     carry_picos    bigint NOT NULL DEFAULT 0 CHECK (carry_picos BETWEEN 0 AND 999999),
     due_at         bigint,                                             -- copy of its timer
-    standing       text NOT NULL CHECK (standing IN ('Funded', 'Low', 'Exhausted')),
+    standing       text NOT NULL CHECK (standing IN ('Funded', 'Low', 'Exhausted', 'OnHold')),
     cut_at         bigint,                                             -- the second that could not be paid
     low_micros     bigint NOT NULL DEFAULT 0 CHECK (low_micros >= 0),
     closed_at      timestamptz,
@@ -54,7 +67,9 @@ CREATE TABLE money.entry (
     contra               bigint NOT NULL,
     amount_micros        bigint NOT NULL CHECK (amount_micros <> 0),
     balance_after_micros bigint NOT NULL,
-    kind                 text NOT NULL CHECK (kind IN ('Grant', 'Usage', 'Correction')),
+    kind                 text NOT NULL CHECK (kind IN (
+        'Grant', 'Usage', 'Correction', 'Model', 'Domain', 'TopUp', 'Refund', 'Dispute', 'Reinstatement', 'Promo', 'Plan',
+        'Expiry', 'Manual', 'Merge')),
     key                  text CHECK (length(key) BETWEEN 1 AND 200),
     run_id               bigint,   -- the run a correction belongs to
     reason               text,
@@ -63,7 +78,8 @@ CREATE TABLE money.entry (
     at                   timestamptz NOT NULL DEFAULT clock_timestamp(),
     xid                  xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (wallet_id, seq),
-    CONSTRAINT grant_has_a_key CHECK ((kind = 'Grant') = (key IS NOT NULL))
+    -- What is metered is keyed by the second (or the flush) it is metered to; everything else by what caused it.
+    CONSTRAINT cause_has_a_key CHECK ((kind IN ('Usage', 'Correction', 'Model')) = (key IS NULL))
 );
 CREATE UNIQUE INDEX entry_key ON money.entry (key) WHERE key IS NOT NULL;
 
