@@ -14,6 +14,7 @@ from dev.layout import Layout
 
 IN_FLIGHT = 32
 FAILED = 400
+TOO_EARLY = 429
 
 
 class Condition(msgspec.Struct):
@@ -98,11 +99,15 @@ class Wire:
     async def call(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> Any:  # Any: free-form documents
-        """One call; raises Refused with what the server said."""
+        """One call, again when the server asks for that; raises Refused with what it said otherwise."""
         data = None if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": content_type}
-        async with self._session.request(method, self._server + path, data=data, headers=headers) as answer:
-            content = await answer.read()
+        while True:
+            async with self._session.request(method, self._server + path, data=data, headers=headers) as answer:
+                content = await answer.read()
+            if answer.status == TOO_EARLY:  # nothing was done: the storage of a new kind is not ready yet
+                await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+                continue
             if answer.status >= FAILED:
                 raise Refused(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
             return msgspec.json.decode(content)
