@@ -1,0 +1,5 @@
+"""The ledger's invariants, one file per subject; each is a query that must return no rows."""
+
+from moorage.store.invariants import books, holds, lifecycle, payments, usage
+
+ALL = (*books.INVARIANTS, *holds.INVARIANTS, *usage.INVARIANTS, *payments.INVARIANTS, *lifecycle.INVARIANTS)

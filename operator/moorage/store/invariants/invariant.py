@@ -1,0 +1,12 @@
+"""What an invariant is: a sentence that must be true, and the query that finds what breaks it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """`sql` selects one text column: the key of every row that breaks the sentence."""
+
+    id: str
+    sentence: str
+    sql: str
