@@ -43,7 +43,7 @@ def _with_wishes(record: AgentRecord, desired: Desired) -> AgentRecord:
     """Bring both vetoes up to date: each from its own source, neither clears the other."""
     paused = record.user_paused if desired.state is None else desired.state is DesiredState.SUSPENDED
     # Derived again at each look, so that a grant which committed beside this reconcile cannot be lost.
-    veto = record.wallet.standing is Standing.EXHAUSTED
+    veto = record.wallet.standing in (Standing.EXHAUSTED, Standing.ON_HOLD)
     return replace(record, user_paused=paused, money_veto=veto)
 
 

@@ -34,6 +34,7 @@ FUNDED: dict[Standing, Verdict] = {
     Standing.FUNDED: (Status.TRUE, Reason.FUNDED),
     Standing.LOW: (Status.TRUE, Reason.LOW_BALANCE),
     Standing.EXHAUSTED: (Status.FALSE, Reason.ZERO_BALANCE),
+    Standing.ON_HOLD: (Status.FALSE, Reason.BILLING_ON_HOLD),
 }
 
 

@@ -14,6 +14,7 @@ class Standing(StrEnum):
     FUNDED = "Funded"
     LOW = "Low"
     EXHAUSTED = "Exhausted"
+    ON_HOLD = "OnHold"
 
 
 class LowBalance(msgspec.Struct, frozen=True, rename="camel"):

@@ -69,6 +69,16 @@ class Ledger:
         row = await self._call(sql, wallet_name, amount_micros, key, reason, actor)
         return Granted(**{**row, "standing": Standing(row["standing"])})
 
+    async def place_hold(self, wallet_id: int, *, cause: str, ref: str, actor: str) -> bool:
+        """Stop a wallet for a reason, until that reason is lifted; False when it is stopped for it already."""
+        row = await self._call("SELECT money.place_hold($1, $2, $3, $4) AS placed", wallet_id, cause, ref, actor)
+        return bool(row["placed"])
+
+    async def lift_hold(self, wallet_id: int, *, cause: str, ref: str, actor: str) -> bool:
+        """End one reason to stop a wallet; False when there was none such."""
+        row = await self._call("SELECT money.lift_hold($1, $2, $3, $4) AS lifted", wallet_id, cause, ref, actor)
+        return bool(row["lifted"])
+
     async def publish_rate(self, *, size: str, rate_picos: int) -> None:
         """Make this the price of the size for runs that open from now on; nothing when it already is."""
         await self._call("SELECT money.publish_rate($1, $2)", size, rate_picos)

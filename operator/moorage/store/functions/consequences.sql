@@ -99,6 +99,22 @@ BEGIN
     funded.standing := 'Funded';  -- so that a zero in the same transaction is news again
 END $$;
 
+-- Ends every change of a wallet that may bring its agents back: new credit, or the end of a hold.
+CREATE FUNCTION money.conclude(w money.wallet, t bigint, OUT concluded money.wallet, OUT resumed integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+    back record;
+BEGIN
+    resumed := 0;
+    IF w.cut_at IS NOT NULL AND NOT w.on_hold AND money.missing(w) = 0 THEN
+        back := money.resume(w, t);
+        w := back.funded;
+        resumed := back.resumed;
+    END IF;
+    concluded := money.decide(w, t);
+    PERFORM money.announce(concluded);
+END $$;
+
 -- The next moment somebody has to look at this wallet; always in the future, NULL when nothing can happen by itself.
 CREATE FUNCTION money.next_look(w money.wallet, zero bigint, t bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -125,17 +141,17 @@ DECLARE
     was_due bigint := w.due_at;
 BEGIN
     -- Stopping does not wait for the proof, charging does. But a clock that jumps stops nobody without proof.
-    IF w.cut_at IS NULL AND (w.balance_micros <= w.held_micros OR (
+    IF w.cut_at IS NULL AND (w.on_hold OR w.balance_micros <= w.held_micros OR (
             zero <= t AND t - zero <= (SELECT catchup_max_seconds FROM money.policy))) THEN
-        w.cut_at := greatest(w.as_of, coalesce(zero, t));
+        w.cut_at := greatest(w.as_of, least(zero, t));
     END IF;
-    w.standing := CASE WHEN w.cut_at IS NOT NULL THEN 'Exhausted'
+    w.standing := CASE WHEN w.on_hold THEN 'OnHold' WHEN w.cut_at IS NOT NULL THEN 'Exhausted'
                        WHEN w.balance_micros < w.low_micros THEN 'Low' ELSE 'Funded' END;
     w.due_at := money.next_look(w, zero, t);
     UPDATE money.wallet SET
         balance_micros = w.balance_micros, held_micros = w.held_micros, seq = w.seq, burn_picos = w.burn_picos,
         waiting = w.waiting, as_of = w.as_of, carry_picos = w.carry_picos, due_at = w.due_at,
-        standing = w.standing, cut_at = w.cut_at, low_micros = w.low_micros
+        standing = w.standing, cut_at = w.cut_at, on_hold = w.on_hold, low_micros = w.low_micros
     WHERE id = w.id;
     IF w.due_at IS NULL THEN
         DELETE FROM money.timer WHERE wallet_id = w.id;
@@ -144,7 +160,7 @@ BEGIN
         ON CONFLICT (wallet_id) DO UPDATE SET due_at = excluded.due_at;
     END IF;
     IF w.standing <> was THEN
-        IF w.standing = 'Exhausted' THEN
+        IF w.cut_at IS NOT NULL THEN
             PERFORM money.stop_agents(w.id);
         END IF;
         PERFORM money.announce(w);
@@ -156,8 +172,8 @@ END $$;
 CREATE FUNCTION money.announce(w money.wallet) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO moorage.outbox (kind, name, reason)
-    VALUES ('Wallet', w.name, CASE w.standing WHEN 'Exhausted' THEN 'ZeroBalance' WHEN 'Low' THEN 'LowBalance'
-                                              ELSE 'Funded' END);
+    VALUES ('Wallet', w.name, CASE w.standing WHEN 'Exhausted' THEN 'ZeroBalance' WHEN 'OnHold' THEN 'BillingOnHold'
+                                              WHEN 'Low' THEN 'LowBalance' ELSE 'Funded' END);
     PERFORM pg_notify('moorage', '');
 END $$;
 

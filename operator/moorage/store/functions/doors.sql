@@ -110,13 +110,9 @@ BEGIN
             RAISE EXCEPTION 'a wallet holds at most 9000000 credits' USING ERRCODE = 'MO003';
         END IF;
         w := money.post(w, -1, amount, 'Grant', grant_key, t, grant_reason, grant_actor);
-        IF w.cut_at IS NOT NULL AND money.missing(w) = 0 THEN
-            back := money.resume(w, t);
-            w := back.funded;
-            resumed := back.resumed;
-        END IF;
-        w := money.decide(w, t);
-        PERFORM money.announce(w);
+        back := money.conclude(w, t);
+        w := back.concluded;
+        resumed := back.resumed;
     END IF;
     balance_micros := w.balance_micros;
     standing := w.standing;

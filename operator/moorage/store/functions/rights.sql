@@ -14,3 +14,7 @@ GRANT EXECUTE ON FUNCTION
     money.join_proven(bigint, bigint, integer), money.settle_due(bigint, integer),
     money.settle_range(bigint, bigint, bigint)
 TO moorage_app;
+GRANT EXECUTE ON FUNCTION
+    money.place_hold(bigint, text, text, text), money.lift_hold(bigint, text, text, text)
+TO moorage_app;
+GRANT EXECUTE ON FUNCTION money.place_hold(bigint, text, text, text) TO moorage_verify;

@@ -5,9 +5,9 @@ from moorage.store.invariants.invariant import Invariant
 INVARIANTS = (
     Invariant(
         "I-14",
-        "a wallet's standing is what its balance says, and an exhausted wallet is charged to its cut and no further",
+        "a wallet's standing is what its balance and holds say, and a stopped one is charged to its cut and no further",
         """SELECT id::text FROM money.wallet
-           WHERE standing <> CASE WHEN cut_at IS NOT NULL THEN 'Exhausted'
+           WHERE standing <> CASE WHEN on_hold THEN 'OnHold' WHEN cut_at IS NOT NULL THEN 'Exhausted'
                                   WHEN balance_micros < low_micros THEN 'Low' ELSE 'Funded' END
               OR (cut_at IS NULL AND balance_micros <= held_micros) OR as_of > cut_at""",
     ),

@@ -51,10 +51,12 @@ CREATE TABLE money.wallet (
     carry_picos    bigint NOT NULL DEFAULT 0 CHECK (carry_picos BETWEEN 0 AND 999999),
     due_at         bigint,                                             -- copy of its timer
     standing       text NOT NULL CHECK (standing IN ('Funded', 'Low', 'Exhausted', 'OnHold')),
-    cut_at         bigint,                                             -- the second that could not be paid
+    cut_at         bigint,                                             -- nothing is charged from this second on
+    on_hold        boolean NOT NULL DEFAULT false,                     -- a dispute, a check or a person stops it
     low_micros     bigint NOT NULL DEFAULT 0 CHECK (low_micros >= 0),
     closed_at      timestamptz,
-    CONSTRAINT exhausted_has_a_cut CHECK ((standing = 'Exhausted') = (cut_at IS NOT NULL)),
+    CONSTRAINT stopped_has_a_cut CHECK ((standing IN ('Exhausted', 'OnHold')) = (cut_at IS NOT NULL)),
+    CONSTRAINT hold_is_its_standing CHECK ((standing = 'OnHold') = on_hold),
     CONSTRAINT nothing_charged_after_cut CHECK (as_of <= cut_at)
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX wallet_name ON money.wallet (name) WHERE closed_at IS NULL;
