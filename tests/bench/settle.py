@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 
 from dev.postgres import Postgres
+from moorage.store import ledger_verify
 from moorage.store.database import Database
 from moorage.store.ledger import Ledger
 from moorage.store.migrate import migrate
@@ -78,7 +79,7 @@ async def measure(server: Postgres, *, runs: int, wallets: int, rounds: int) -> 
             await connection.execute("UPDATE floor_wallet SET balance = balance - 1")
             await connection.execute("INSERT INTO floor_entry SELECT id, $1, 1 FROM floor_wallet", number)
         floor_seconds.append(time.perf_counter() - begun)
-    broken = [check.id for check in await ledger.verify() if check.violations]
+    broken = [check.id for check in await ledger_verify.verify(database) if check.violations]
     assert not broken, f"the books do not hold: {broken}"
     await database.close()
     await connection.close()

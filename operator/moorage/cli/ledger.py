@@ -2,12 +2,17 @@
 
 import dataclasses
 import sys
+import time
 
 import click
 
 from moorage.cli import terminal
+from moorage.model.ledger import Check
+from moorage.store import ledger_verify, statements
+from moorage.store.database import VERIFY_ROLE, Database
 
 VIOLATED_EXIT = 1
+SILENT_SECONDS = 2.0
 
 
 class CouldNotRun(click.ClickException):
@@ -22,13 +27,21 @@ def ledger() -> None:
 
 
 @ledger.command()
+@click.option("--wallet", metavar="NAME", help="Only what breaks in this wallet.")
 @terminal.as_json
-def verify(as_json: bool) -> None:
+def verify(wallet: str | None, as_json: bool) -> None:
     """Check every invariant of the ledger on one consistent view of it; changes and locks nothing.
 
     Exits with 0 when all hold, 1 when one is violated, 2 when the check could not run.
     """
-    checks = terminal.with_ledger(lambda books: books.verify(), failure=CouldNotRun)
+
+    async def call(database: Database) -> list[Check]:
+        wallet_id = None if wallet is None else await statements.wallet_id(database, wallet)
+        if wallet is not None and wallet_id is None:
+            raise CouldNotRun(f"There is no wallet named {wallet}; `moorage wallet list` shows all of them.")
+        return await ledger_verify.verify(database, wallet_id=wallet_id, progress=_Progress().report)
+
+    checks = terminal.with_database(call, role=VERIFY_ROLE, failure=CouldNotRun)
     if as_json:
         terminal.print_json([dataclasses.asdict(check) for check in checks])
     else:
@@ -39,3 +52,15 @@ def verify(as_json: bool) -> None:
                 click.echo(f"     {check.violations} broken, such as: {', '.join(check.examples)}")
     if any(check.violations for check in checks):
         sys.exit(VIOLATED_EXIT)
+
+
+class _Progress:
+    """Tells a person who waits how far it is; a short check says nothing."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+
+    def report(self, done: int, of: int) -> None:
+        """Say it on standard error, so that the answer can be piped."""
+        if time.monotonic() - self._begun > SILENT_SECONDS:
+            click.echo(f"{done} of {of} checked", err=True)

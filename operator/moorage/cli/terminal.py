@@ -12,6 +12,7 @@ import click
 from moorage.model import clock
 from moorage.model.errors import MoorageError
 from moorage.store import connecting
+from moorage.store.database import APP_ROLE, Database
 from moorage.store.ledger import Ledger
 
 T = TypeVar("T")
@@ -42,17 +43,25 @@ def run(work: Awaitable[T], *, failure: type[click.ClickException] = click.Click
         raise failure(f"{error}.") from error
 
 
-def with_ledger(
-    call: Callable[[Ledger], Awaitable[T]], *, failure: type[click.ClickException] = click.ClickException
+def with_database(
+    call: Callable[[Database], Awaitable[T]],
+    *,
+    role: str = APP_ROLE,
+    failure: type[click.ClickException] = click.ClickException,
 ) -> T:
-    """Run one call on the ledger that MOORAGE_DATABASE_URL names."""
+    """Run one call on the database that MOORAGE_DATABASE_URL names, with the rights of a role."""
     url = database_url()
 
     async def work() -> T:
-        async with connecting.database(url) as database:
-            return await call(Ledger(database))
+        async with connecting.database(url, role=role) as database:
+            return await call(database)
 
     return run(work(), failure=failure)
+
+
+def with_ledger(call: Callable[[Ledger], Awaitable[T]], *, role: str = APP_ROLE) -> T:
+    """Run one call on the ledger that MOORAGE_DATABASE_URL names."""
+    return with_database(lambda database: call(Ledger(database)), role=role)
 
 
 def print_json(answer: Any) -> None:

@@ -72,9 +72,11 @@ class EntryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One invariant: how many rows break it, and up to ten of their keys."""
+    """One invariant: how many rows break it, up to ten of their keys, and the wallets of up to a hundred of them."""
 
     id: str
     sentence: str
     violations: int
     examples: tuple[str, ...]
+    wallets: tuple[int, ...]
+    milliseconds: int  # how long the check took

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 
 from moorage.model.errors import Unavailable
-from moorage.store.database import Database
+from moorage.store.database import APP_ROLE, Database
 
 NOT_MIGRATED = "the database has no Moorage in it yet, or an older one; run `moorage migrate` first"
 
@@ -33,11 +33,11 @@ def connect_errors() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def database(url: str, *, size_max: int = 2) -> AsyncIterator[Database]:
+async def database(url: str, *, size_max: int = 2, role: str = APP_ROLE) -> AsyncIterator[Database]:
     """A pool, as small as one command needs unless it is said otherwise."""
     with connect_errors():
         try:
-            opened = await Database.connect(url, size_max=size_max)
+            opened = await Database.connect(url, size_max=size_max, role=role)
         except Unavailable as error:
             # The pool has already put the driver's error into our family; its cause tells more.
             raise error.__cause__ or error from None

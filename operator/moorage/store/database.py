@@ -10,12 +10,13 @@ import asyncpg
 from moorage.model.errors import LostLeadership, Transient, Unavailable
 
 APP_ROLE = "moorage_app"
+READ_ROLE = "moorage_read"
+VERIFY_ROLE = "moorage_verify"
 LOST_LEADERSHIP = "MO001"
 CLOSE_SECONDS = 5.0
 
 # A client that hangs must not hold a wallet: every limit is far above a healthy call and below a reconcile's.
 SESSION = {
-    "role": APP_ROLE,
     "application_name": "moorage",
     "jit": "off",
     "work_mem": "64MB",
@@ -53,21 +54,21 @@ async def _leave_as_is(_: object) -> None:
 
 
 class Database:
-    """A pool of connections that act with the application's rights only."""
+    """A pool of connections that act with the rights of one role, the application's unless it is said otherwise."""
 
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
         self._listening: list[Any] = []  # Any: the pool's proxies of connections
 
     @classmethod
-    async def connect(cls, url: str, *, size_max: int = 8) -> "Database":
+    async def connect(cls, url: str, *, size_max: int = 8, role: str = APP_ROLE) -> "Database":
         """Open the pool; raises Unavailable with a sentence when the server cannot be reached."""
         with translated_errors():
             pool = await asyncpg.create_pool(
                 url,
                 min_size=1,
                 max_size=size_max,
-                server_settings=SESSION,
+                server_settings={**SESSION, "role": role},
                 command_timeout=35,
                 timeout=10,
                 reset=_leave_as_is,

@@ -9,10 +9,9 @@ import asyncpg
 from moorage.model import clock
 from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError, Permanent
-from moorage.model.ledger import Check, EntryView, Granted, OpenRun, Settled, WalletView
+from moorage.model.ledger import EntryView, Granted, OpenRun, Settled, WalletView
 from moorage.model.names import AgentUid, PodUid, WalletId
 from moorage.model.wallet import Standing
-from moorage.store import ledger_verify
 from moorage.store.database import Database
 
 UNKNOWN_WALLET = "MO002"
@@ -171,10 +170,6 @@ class Ledger:
         """The wallet's entries, newest first."""
         rows = await self._database.rows(_HISTORY, name, before_seq, limit)
         return [EntryView(**{**row, "effective_at": clock.from_epoch(row["effective_at"])}) for row in rows]
-
-    async def verify(self) -> list[Check]:
-        """Check every invariant on one consistent view of the database."""
-        return await ledger_verify.verify(self._database)
 
     async def _settled(self, wallets: int, exhausted: int) -> Settled:
         row = await self._database.row(_NEXT_DUE)

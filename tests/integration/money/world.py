@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from moorage.model.ledger import Granted, WalletView
+from moorage.store import ledger_verify
 from moorage.store.database import Database
 from moorage.store.ledger import Ledger
 
@@ -136,7 +137,9 @@ class World:
 
     async def broken(self) -> list[str]:
         """The invariants that do not hold."""
-        return [f"{check.id}: {check.examples}" for check in await self.ledger.verify() if check.violations]
+        return [
+            f"{check.id}: {check.examples}" for check in await ledger_verify.verify(self.database) if check.violations
+        ]
 
 
 @contextlib.asynccontextmanager

@@ -18,3 +18,8 @@ GRANT EXECUTE ON FUNCTION
     money.place_hold(bigint, text, text, text), money.lift_hold(bigint, text, text, text)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION money.place_hold(bigint, text, text, text) TO moorage_verify;
+
+-- Whoever checks the books sees all of them, and no keys.
+GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_verify;
+GRANT SELECT ON moorage.agent, moorage.leader TO moorage_verify;
+GRANT EXECUTE ON FUNCTION money.clock(), money.now_s(), money.zero_at(bigint) TO moorage_verify;

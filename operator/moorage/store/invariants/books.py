@@ -6,14 +6,14 @@ INVARIANTS = (
     Invariant(
         "I-1",
         "a wallet's balance is the sum of its entries",
-        """SELECT w.id::text FROM money.wallet w LEFT JOIN
+        """SELECT w.id, w.name FROM money.wallet w LEFT JOIN
            (SELECT wallet_id, sum(amount_micros) AS total FROM money.entry GROUP BY wallet_id) e ON e.wallet_id = w.id
            WHERE w.balance_micros <> coalesce(e.total, 0)""",
     ),
     Invariant(
         "I-2",
         "a wallet's entries are numbered without gaps, and each balance follows from the one before",
-        """SELECT wallet_id || '/' || seq FROM (
+        """SELECT wallet_id, wallet_id || '/' || seq FROM (
                SELECT wallet_id, seq, amount_micros, balance_after_micros,
                       lag(seq, 1, 0::bigint) OVER one AS seq_before,
                       lag(balance_after_micros, 1, 0::bigint) OVER one AS balance_before
@@ -23,21 +23,21 @@ INVARIANTS = (
     Invariant(
         "I-3",
         "a wallet's head is its last entry",
-        """SELECT w.id::text FROM money.wallet w LEFT JOIN LATERAL (
+        """SELECT w.id, w.name FROM money.wallet w LEFT JOIN LATERAL (
                SELECT seq, balance_after_micros FROM money.entry WHERE wallet_id = w.id ORDER BY seq DESC LIMIT 1) e
                ON true
            WHERE w.seq <> coalesce(e.seq, 0) OR w.balance_micros <> coalesce(e.balance_after_micros, 0)
            UNION ALL
-           SELECT DISTINCT e.wallet_id::text FROM money.entry e
+           SELECT DISTINCT e.wallet_id, e.wallet_id::text FROM money.entry e
            WHERE NOT EXISTS (SELECT 1 FROM money.wallet w WHERE w.id = e.wallet_id)""",
     ),
     Invariant(
         "I-16",
         "wallets and system accounts add up to nothing, and every absorbed second is booked",
-        """SELECT 'wallets' WHERE (SELECT coalesce(sum(balance_micros), 0) FROM money.wallet)
+        """SELECT NULL::bigint, 'wallets' WHERE (SELECT coalesce(sum(balance_micros), 0) FROM money.wallet)
                <> (SELECT coalesce(sum(e.amount_micros), 0) FROM money.entry e JOIN money.account a ON a.id = e.contra)
            UNION ALL
-           SELECT l.run_id::text FROM money.line l LEFT JOIN money.system_entry s ON s.run_id = l.run_id
+           SELECT l.wallet_id, l.run_id::text FROM money.line l LEFT JOIN money.system_entry s ON s.run_id = l.run_id
            WHERE coalesce(s.amount_picos, 0) <> l.rate_picos * l.absorbed_seconds""",
     ),
 )

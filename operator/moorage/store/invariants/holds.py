@@ -2,4 +2,4 @@
 
 from moorage.store.invariants.invariant import Invariant
 
-INVARIANTS = (Invariant("I-4", "nothing is held", "SELECT id::text FROM money.wallet WHERE held_micros <> 0"),)
+INVARIANTS = (Invariant("I-4", "nothing is held", "SELECT id, name FROM money.wallet WHERE held_micros <> 0"),)

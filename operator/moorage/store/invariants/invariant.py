@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """`sql` selects one text column: the key of every row that breaks the sentence."""
+    """`sql` selects the wallet's id (NULL where it is nobody's) and the key of every row that breaks the sentence."""
 
     id: str
     sentence: str

@@ -6,7 +6,7 @@ INVARIANTS = (
     Invariant(
         "I-14",
         "a wallet's standing is what its balance and holds say, and a stopped one is charged to its cut and no further",
-        """SELECT id::text FROM money.wallet
+        """SELECT id, name FROM money.wallet
            WHERE standing <> CASE WHEN on_hold THEN 'OnHold' WHEN cut_at IS NOT NULL THEN 'Exhausted'
                                   WHEN balance_micros < low_micros THEN 'Low' ELSE 'Funded' END
               OR (cut_at IS NULL AND balance_micros <= held_micros) OR as_of > cut_at""",
@@ -14,7 +14,7 @@ INVARIANTS = (
     Invariant(
         "I-15",
         "no burning wallet is without a timer, none is later than a zero to come, and the wallet's copy of it is true",
-        """SELECT w.id::text FROM money.wallet w LEFT JOIN money.timer t ON t.wallet_id = w.id
+        """SELECT w.id, w.name FROM money.wallet w LEFT JOIN money.timer t ON t.wallet_id = w.id
            WHERE w.due_at IS DISTINCT FROM t.due_at
               OR (w.cut_at IS NULL AND w.burn_picos > 0
                   AND (t.due_at IS NULL OR t.due_at > money.zero_at(w.id) AND money.zero_at(w.id) > money.now_s()))""",
@@ -22,11 +22,11 @@ INVARIANTS = (
     Invariant(
         "I-19",
         "an agent's pod has an open run exactly when the agent names it",
-        """SELECT a.uid::text FROM moorage.agent a
+        """SELECT a.wallet_id, a.uid::text FROM moorage.agent a
            WHERE a.pod_uid IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM money.run r WHERE r.pod_uid = a.pod_uid AND r.ended IS NULL)
            UNION ALL
-           SELECT r.agent_uid::text FROM money.run r LEFT JOIN moorage.agent a ON a.uid = r.agent_uid
+           SELECT r.wallet_id, r.agent_uid::text FROM money.run r LEFT JOIN moorage.agent a ON a.uid = r.agent_uid
            WHERE r.ended IS NULL AND a.pod_uid IS DISTINCT FROM r.pod_uid""",
     ),
 )

@@ -6,6 +6,6 @@ INVARIANTS = (
     Invariant(
         "I-13",
         "no balance is negative: nothing but a refund could do that, and there are none yet",
-        "SELECT id::text FROM money.wallet WHERE balance_micros < 0",
+        "SELECT id, name FROM money.wallet WHERE balance_micros < 0",
     ),
 )
