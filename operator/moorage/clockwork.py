@@ -1,6 +1,7 @@
 """What a leading operator runs on, and the jobs that the clock drives for it."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ from moorage.settings import Settings
 from moorage.store.agents import Agents
 from moorage.store.database import Database
 from moorage.store.leader import Leadership
-from moorage.store.ledger import Ledger
+from moorage.store.ledger import Ledger, LedgerRefusal
 from moorage.store.outbox import CHANNEL, Outbox
+
+log = logging.getLogger(__name__)
 
 Task = asyncio.Task[Any]
 
@@ -62,8 +65,7 @@ class Operation:
 
 async def start(op: Operation) -> list[Task]:
     """Bring the ledger's view of prices and pods up to date, then start everything the clock drives."""
-    for size, offer in op.platform.sizes.items():
-        await op.ledger.publish_rate(size=size, rate_picos=offer.rate_picos)
+    await _publish_sizes(op)
     await op.ledger.set_policy(resume_minimum_seconds=op.settings.resume_minimum_seconds)
     await _close_vanished(op)
     rng = random.Random()  # noqa: S311  # spreads load, hides nothing
@@ -90,6 +92,15 @@ async def start(op: Operation) -> list[Task]:
     jobs = [asyncio.create_task(runner.repeat(name, do, rng=rng), name=name) for name, do in work.items()]
     lost: Task = asyncio.create_task(_wait_for(op.queue), name="queue")
     return [*jobs, lost]
+
+
+async def _publish_sizes(op: Operation) -> None:
+    """What the settings ask for the sizes; a price that one person may not set leaves the old one in force."""
+    for size, offer in op.platform.sizes.items():
+        try:
+            await op.ledger.publish_rate(size=size, rate_picos=offer.rate_picos)
+        except LedgerRefusal as refusal:
+            log.error("a price of the settings is not used", extra={"size": size, "why": str(refusal)})  # noqa: TRY400  # a decision, not a crash
 
 
 async def _wait_for(queue: KeyedQueue[Key]) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from moorage.cli import database, ledger, wallet
+from moorage.cli import database, ledger, rate, wallet
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -15,4 +15,5 @@ def main() -> None:
 
 main.add_command(wallet.wallet)
 main.add_command(ledger.ledger)
+main.add_command(rate.rate)
 main.add_command(database.migrate_database)

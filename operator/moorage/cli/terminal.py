@@ -1,6 +1,7 @@
 """What all commands share: the database's address, one run of the event loop, and sentences instead of stack traces."""
 
 import asyncio
+import getpass
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -62,6 +63,14 @@ def with_database(
 def with_ledger(call: Callable[[Ledger], Awaitable[T]], *, role: str = APP_ROLE) -> T:
     """Run one call on the ledger that MOORAGE_DATABASE_URL names."""
     return with_database(lambda database: call(Ledger(database)), role=role)
+
+
+def actor() -> str:
+    """Who is at the terminal, as the ledger remembers it."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user id may have no name
+        return "cli:unknown"
 
 
 def print_json(answer: Any) -> None:

@@ -1,7 +1,6 @@
 """`moorage wallet`: grant credit, and look at what wallets have and did."""
 
 import dataclasses
-import getpass
 import uuid
 
 import click
@@ -37,7 +36,7 @@ def grant(name: str, amount: str, reason: str, key: str | None, as_json: bool) -
     if key is not None and not 1 <= len(key) <= 200:
         raise click.UsageError("A key has between 1 and 200 characters.")
     key = key or str(uuid.uuid4())
-    actor = f"cli:{_user()}"
+    actor = terminal.actor()
 
     async def call(ledger: Ledger) -> Granted:
         try:
@@ -132,10 +131,3 @@ def _time_to_zero(view: WalletView) -> str:
     if view.zero_at is None or view.runway_seconds is None:
         return "nothing burns"
     return f"{terminal.duration(view.runway_seconds)} ({clock.rfc3339(view.zero_at)})"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user id may have no name
-        return "unknown"

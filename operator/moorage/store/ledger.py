@@ -18,6 +18,7 @@ UNKNOWN_WALLET = "MO002"
 AMOUNT_REFUSED = "MO003"
 KEY_TAKEN = "MO004"
 UNKNOWN_RATE = "MO005"
+RATE_REFUSED = ("MO010", "MO011")
 
 WALLETS_PER_PROOF_CALL_MAX = 500
 SETTLE_SESSIONS = 2
@@ -43,7 +44,6 @@ _OPEN_RUNS = """
 SELECT r.agent_uid::text, r.pod_uid::text, a.namespace, a.name, r.node
 FROM money.run r JOIN moorage.agent a ON a.uid = r.agent_uid WHERE r.ended IS NULL ORDER BY r.id
 """
-_RATES = "SELECT DISTINCT ON (size) size, rate_picos FROM money.rate ORDER BY size, id DESC"
 _NEXT_DUE = "SELECT (SELECT min(due_at) FROM money.timer) AS next_due_s, money.clock() AS now_s"
 
 
@@ -79,12 +79,11 @@ class Ledger:
         return bool(row["lifted"])
 
     async def publish_rate(self, *, size: str, rate_picos: int) -> None:
-        """Make this the price of the size for runs that open from now on; nothing when it already is."""
-        await self._call("SELECT money.publish_rate($1, $2)", size, rate_picos)
+        """Make this the price of the size as soon as possible; nothing when the settings said so before.
 
-    async def rates(self) -> dict[str, int]:
-        """The current price of every size, in pico-credits per second."""
-        return {row["size"]: row["rate_picos"] for row in await self._database.rows(_RATES)}
+        Raises LedgerRefusal when it is out of bounds or so far from the old price that it needs a second person.
+        """
+        await self._call("SELECT money.publish_rate($1, $2)", size, rate_picos)
 
     async def set_policy(
         self,
@@ -184,7 +183,7 @@ class Ledger:
                 raise Permanent(Reason.WALLET_NOT_FOUND, str(error)) from error
             if error.sqlstate == UNKNOWN_RATE:
                 raise Permanent(Reason.SIZE_UNKNOWN, str(error)) from error
-            if error.sqlstate in (AMOUNT_REFUSED, KEY_TAKEN):
+            if error.sqlstate in (AMOUNT_REFUSED, KEY_TAKEN, *RATE_REFUSED):
                 raise LedgerRefusal(str(error)) from error
             raise
 

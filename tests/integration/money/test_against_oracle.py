@@ -25,7 +25,7 @@ CATCHUP_S, SILENT_S, RESUME_S = 120, 40, 30
 NODES = ("node-a", "node-b")
 WALLETS = ("acme", "zoo")
 LAG = st.one_of(st.none(), st.integers(-2, 12))  # seconds a node's proof is behind the clock; None: no proof
-SIZES = {"small": 1_000_000, "odd": 333_333, "large": 7_700_001}
+SIZES = {"tiny": 1_000_000, "odd": 333_333, "large": 7_700_001}
 RESET = """
 SET session_replication_role = replica;
 TRUNCATE money.entry, money.line, money.system_entry, money.run, money.timer, money.wallet, money.node,
@@ -53,7 +53,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for name in WALLETS:
             self.do(self.world.wallet(name, low_micros=low))
             self.oracle.add_wallet(name, low)
-        for index, size in enumerate([*SIZES, "small", "large"]):
+        for index, size in enumerate([*SIZES, "tiny", "large"]):
             wallet = WALLETS[index % 2]
             uid = self.do(self.world.agent(f"agent-{index}", wallet=wallet, size=size))
             self.oracle.agents[uid] = Agent(wallet=self.oracle.wallets[wallet], rate=SIZES[size])

@@ -143,28 +143,20 @@ async def test_every_write_of_a_leader_that_lost_is_refused(world: World) -> Non
             await call
 
 
-async def test_a_price_that_is_already_published_makes_no_new_version(world: World) -> None:
-    await asyncio.gather(*(world.ledger.publish_rate(size="small", rate_picos=7) for _ in range(4)))
-    await world.ledger.publish_rate(size="small", rate_picos=7)
-    assert await world.sql.fetchval("SELECT count(*) FROM money.rate WHERE size = 'small'") == 2
-    assert await world.ledger.rates() == {"small": 7}
-
-
-async def test_an_open_run_keeps_the_price_it_started_with(world: World) -> None:
-    await world.wallet(micros=1_000_000)
-    pod = await world.open(await world.agent("a"), T)
-    await world.ledger.publish_rate(size="small", rate_picos=99_000_000)
-    await world.proven_at(T + 10)
-    await world.close(pod, T + 10)
-    assert (await world.see()).balance_micros == 1_000_000 - 100
-
-
-@pytest.mark.parametrize("table", ["entry", "line", "rate", "system_entry", "account"])
+@pytest.mark.parametrize("table", ["entry", "line", "rate", "rate_proposal", "audit", "system_entry", "account"])
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM money.{}", "TRUNCATE money.{} CASCADE", "UPDATE money.{} SET {} = {}"]
 )
 async def test_what_is_booked_cannot_be_changed_even_by_the_owner(world: World, table: str, statement: str) -> None:
-    columns = {"entry": "reason", "line": "lo", "rate": "size", "system_entry": "run_id", "account": "code"}
+    columns = {
+        "entry": "reason",
+        "line": "lo",
+        "rate": "class",
+        "rate_proposal": "class",
+        "audit": "actor",
+        "system_entry": "run_id",
+        "account": "code",
+    }
     sql = statement.format(table, columns[table], columns[table])
     with pytest.raises(asyncpg.PostgresError) as caught:
         await world.sql.execute(sql)

@@ -33,7 +33,7 @@ BEGIN
     FROM money.policy p
     LEFT JOIN moorage.agent a
         ON a.wallet_id = w.id AND a.money_veto AND NOT a.user_paused AND a.state <> 'Deleted'
-    LEFT JOIN LATERAL (SELECT rate_picos FROM money.rate WHERE size = a.size ORDER BY id DESC LIMIT 1) r ON true
+    LEFT JOIN LATERAL money.rate_at('Pod', a.size, money.now_s()) r ON true
     GROUP BY p.resume_minimum_seconds;
     RETURN greatest(0, least(greatest(needed, 1), 9000000000000)::bigint - (w.balance_micros - w.held_micros));
 END $$;

@@ -1,12 +1,6 @@
 -- The ledger's doors: one call is one transaction, repeatable by its key. Wallets are locked in a statement of their
 -- own; only the next statement's snapshot shows what the previous holder of the lock has done.
 
-CREATE FUNCTION money.current_rate(wanted_size text) RETURNS bigint
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
-BEGIN
-    RETURN (SELECT r.rate_picos FROM money.rate r WHERE r.size = wanted_size ORDER BY r.id DESC LIMIT 1);
-END $$;
-
 CREATE FUNCTION money.zero_at(wallet_id bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
 BEGIN
@@ -41,15 +35,6 @@ BEGIN
         resume_minimum_seconds = coalesce(resume_minimum, resume_minimum_seconds),
         catchup_max_seconds = coalesce(catchup_max, catchup_max_seconds),
         silent_after_seconds = coalesce(silent_after, silent_after_seconds);
-END $$;
-
-CREATE FUNCTION money.publish_rate(wanted_size text, picos bigint) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
-BEGIN
-    LOCK TABLE money.rate IN SHARE ROW EXCLUSIVE MODE;  -- two publishers at once make one version
-    IF picos IS DISTINCT FROM money.current_rate(wanted_size) THEN
-        INSERT INTO money.rate (size, rate_picos, valid_from) VALUES (wanted_size, picos, money.now_s());
-    END IF;
 END $$;
 
 CREATE FUNCTION money.ensure_wallet(epoch bigint, wallet_name text, cr uuid, low bigint) RETURNS bigint
@@ -140,7 +125,7 @@ BEGIN
     IF EXISTS (SELECT 1 FROM money.run r WHERE r.pod_uid = pod AND r.container_id = container) THEN
         RETURN;
     END IF;
-    SELECT * INTO price FROM money.rate r WHERE r.size = wanted_size ORDER BY r.id DESC LIMIT 1;
+    price := money.rate_at('Pod', wanted_size, money.now_s());
     IF price.id IS NULL THEN
         RAISE EXCEPTION 'there is no price for this size' USING ERRCODE = 'MO005';
     END IF;

@@ -3,16 +3,20 @@
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA money, moorage FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION moorage.require_epoch(bigint) TO moorage_app;
 GRANT EXECUTE ON FUNCTION
-    money.clock(), money.now_s(), money.current_rate(text), money.zero_at(bigint), money.missing_micros(bigint),
+    money.clock(), money.now_s(), money.current_rate(text, text), money.zero_at(bigint), money.missing_micros(bigint),
     money.accrued_balance_micros(bigint)
 TO moorage_app, moorage_read;
 GRANT EXECUTE ON FUNCTION
-    money.set_policy(bigint, bigint, bigint), money.publish_rate(text, bigint),
+    money.set_policy(bigint, bigint, bigint),
     money.ensure_wallet(bigint, text, uuid, bigint), money.grant_credit(text, bigint, text, text, text),
     money.open_run(bigint, uuid, uuid, text, text, text, bigint), money.close_run(bigint, uuid, bigint, text),
     money.prove(bigint, text[], bigint[]), money.park_silent(bigint, integer),
     money.join_proven(bigint, bigint, integer), money.settle_due(bigint, integer),
     money.settle_range(bigint, bigint, bigint)
+TO moorage_app;
+GRANT EXECUTE ON FUNCTION
+    money.approve_rate(bigint, text, text), money.propose_rate(text, text, bigint, bigint, text, text),
+    money.publish_rate(text, bigint)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION
     money.place_hold(bigint, text, text, text), money.lift_hold(bigint, text, text, text)

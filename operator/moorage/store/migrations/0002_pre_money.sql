@@ -33,7 +33,11 @@ CREATE TABLE money.policy (
     one                    boolean PRIMARY KEY DEFAULT true CHECK (one),
     resume_minimum_seconds bigint NOT NULL DEFAULT 600 CHECK (resume_minimum_seconds BETWEEN 1 AND 2592000),
     catchup_max_seconds    bigint NOT NULL DEFAULT 21600 CHECK (catchup_max_seconds BETWEEN 60 AND 2592000),
-    silent_after_seconds   bigint NOT NULL DEFAULT 40 CHECK (silent_after_seconds BETWEEN 1 AND 86400)
+    silent_after_seconds   bigint NOT NULL DEFAULT 40 CHECK (silent_after_seconds BETWEEN 1 AND 86400),
+    -- A price that changes by more than this factor, against the last or yesterday's, needs a second person.
+    rate_factor_max        bigint NOT NULL DEFAULT 3 CHECK (rate_factor_max BETWEEN 1 AND 1000),
+    -- Longer than any transaction: whoever charges beyond a price change has seen that change.
+    rate_lead_seconds      bigint NOT NULL DEFAULT 60 CHECK (rate_lead_seconds BETWEEN 60 AND 86400)
 );
 INSERT INTO money.policy DEFAULT VALUES;
 
@@ -85,13 +89,46 @@ CREATE TABLE money.entry (
 );
 CREATE UNIQUE INDEX entry_key ON money.entry (key) WHERE key IS NOT NULL;
 
-CREATE TABLE money.rate (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    size       text NOT NULL CHECK (size <> ''),
-    rate_picos bigint NOT NULL CHECK (rate_picos BETWEEN 0 AND 1000000000000),
-    valid_from bigint NOT NULL
+-- Who did what by hand, and why: prices, holds, corrections. Each action of a person is one row.
+CREATE TABLE money.audit (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    actor   text NOT NULL CHECK (length(actor) BETWEEN 1 AND 200),
+    action  text NOT NULL CHECK (length(action) BETWEEN 1 AND 200),
+    subject text NOT NULL CHECK (length(subject) BETWEEN 1 AND 400),
+    reason  text NOT NULL CHECK (length(reason) <= 1000),
+    at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX rate_latest ON money.rate (size, id DESC);
+CREATE INDEX audit_subject ON money.audit (subject, id);
+
+-- A price somebody asked for. It becomes a rate at once, or, where it differs much, when a second person agrees.
+CREATE TABLE money.rate_proposal (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    meter      text NOT NULL CHECK (meter IN ('Pod', 'Volume', 'Snapshot', 'Domain', 'Model')),
+    class      text NOT NULL CHECK (length(class) <= 200),
+    rate_picos bigint NOT NULL,
+    valid_from bigint NOT NULL,
+    actor      text NOT NULL,
+    at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK ((meter IN ('Volume', 'Snapshot', 'Domain')) = (class = '')),
+    -- A day of a thousand runs at the highest price stays below 2^62; a volume counts as a TiB.
+    CONSTRAINT price_is_bounded CHECK (rate_picos <= CASE meter
+        WHEN 'Pod' THEN 53375995583 WHEN 'Domain' THEN 9000000000000000 WHEN 'Model' THEN 1000000000000
+        ELSE 50903 END)
+);
+
+-- Prices by meter and class: per second of a Pod of a size, per MiB and second of a Volume or Snapshot, per month of a
+-- Domain, per token of a Model. A version is valid until the next one of its class is, so versions cannot overlap.
+CREATE TABLE money.rate (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    proposal_id bigint UNIQUE REFERENCES money.rate_proposal,
+    meter       text NOT NULL,
+    class       text NOT NULL,
+    rate_picos  bigint NOT NULL CHECK (rate_picos >= 0),
+    valid_from  bigint NOT NULL,
+    UNIQUE (meter, class, valid_from)
+);
+-- Storage is metered from the first day, at no price until somebody sets one.
+INSERT INTO money.rate (meter, class, rate_picos, valid_from) VALUES ('Volume', '', 0, 0), ('Snapshot', '', 0, 0);
 
 -- How far we can prove that the pods of a node ran.
 CREATE TABLE money.node (
@@ -174,7 +211,7 @@ DO $$
 DECLARE
     kept text;
 BEGIN
-    FOREACH kept IN ARRAY ARRAY['entry', 'line', 'rate', 'system_entry', 'account'] LOOP
+    FOREACH kept IN ARRAY ARRAY['entry', 'line', 'rate', 'rate_proposal', 'system_entry', 'account', 'audit'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON money.%I '
                        'FOR EACH STATEMENT EXECUTE FUNCTION money.refuse_change()', kept);
     END LOOP;
