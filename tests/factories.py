@@ -14,7 +14,7 @@ from moorage.model.namespace import TenantNamespace
 from moorage.model.observation import JobOutcome, JobView, Observation, PodPhase, PodView, VolumeView
 from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
 from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState, SnapshotFacts, WalletFacts
-from moorage.model.wallet import Standing, Wallet
+from moorage.model.wallet import Standing, Veto, Wallet
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 AGENT_UID = "a0000000-0000-4000-8000-000000000001"
@@ -95,7 +95,7 @@ def agent_record(**changes: Any) -> AgentRecord:
         "state": AgentState.RUNNING,
         "state_since": NOW - timedelta(minutes=5),
         "fence": 1,
-        "money_veto": False,
+        "veto": None,
         "user_paused": False,
         "incarnation": 1,
         "pod_uid": PodUid("pod-1"),
@@ -115,13 +115,15 @@ def agent_record(**changes: Any) -> AgentRecord:
 
 
 def wallet_facts(**changes: Any) -> WalletFacts:
-    """A funded wallet that ends in an hour."""
+    """A funded wallet that ends in an hour; its veto follows its standing unless one is given."""
+    vetoes = {Standing.EXHAUSTED: Veto.ZERO_BALANCE, Standing.ON_HOLD: Veto.BILLING_ON_HOLD}
     base: dict[str, Any] = {
         "id": WalletId(1),
         "name": "acme",
         "standing": Standing.FUNDED,
         "zero_at": NOW + timedelta(hours=1),
         "missing_micros": 0,
+        "veto": vetoes.get(changes.get("standing", Standing.FUNDED)),
     }
     return WalletFacts(**base | changes)
 

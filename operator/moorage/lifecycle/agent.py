@@ -27,7 +27,6 @@ from moorage.lifecycle.decision import (
 from moorage.model.agent import DesiredState
 from moorage.model.observation import Observation, PodPhase, PodView, Unknown
 from moorage.model.record import AgentRecord, AgentState
-from moorage.model.wallet import Standing
 
 
 def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Decision:
@@ -43,8 +42,7 @@ def _with_wishes(record: AgentRecord, desired: Desired) -> AgentRecord:
     """Bring both vetoes up to date: each from its own source, neither clears the other."""
     paused = record.user_paused if desired.state is None else desired.state is DesiredState.SUSPENDED
     # Derived again at each look, so that a grant which committed beside this reconcile cannot be lost.
-    veto = record.wallet.standing in (Standing.EXHAUSTED, Standing.ON_HOLD)
-    return replace(record, user_paused=paused, money_veto=veto)
+    return replace(record, user_paused=paused, veto=record.wallet.veto)
 
 
 def _nothing_to_keep(record: AgentRecord) -> bool:

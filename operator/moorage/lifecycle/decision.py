@@ -50,7 +50,7 @@ class World:
 
 def wants_run(record: AgentRecord, desired: Desired) -> bool:
     """Whether nobody objects to this agent running: not the tenant, not the wallet, not a deletion."""
-    return not (record.user_paused or record.money_veto or desired.deleting)
+    return not (record.user_paused or record.veto or desired.deleting)
 
 
 def current_pod(record: AgentRecord, pods: tuple[PodView, ...]) -> PodView | None:

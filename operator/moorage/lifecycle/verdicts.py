@@ -119,11 +119,11 @@ def _not_running(agent: Agent, record: AgentRecord, seen: Observation, problem: 
 
 
 def _why_down(agent: Agent, record: AgentRecord, problem: Reason | None) -> Reason:
-    """Why an agent at rest stays there; the wallet's reason first, because a top-up is what clears it."""
+    """Why an agent at rest stays there; the money's reason first, because the tenant's own wish cannot clear it."""
     if agent.metadata.deleting or record.state is AgentState.DELETED:
         return Reason.DELETING
-    if record.money_veto:
-        return Reason.ZERO_BALANCE
+    if record.veto is not None:
+        return Reason(record.veto.value)
     if record.user_paused:
         return Reason.USER_REQUESTED
     if problem is not None:

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     LOW_BALANCE = "LowBalance"
     ZERO_BALANCE = "ZeroBalance"
     BILLING_ON_HOLD = "BillingOnHold"
+    BUDGET_REACHED = "BudgetReached"
     WALLET_NOT_FOUND = "WalletNotFound"
     LEDGER_UNAVAILABLE = "LedgerUnavailable"
     # Lifecycle
@@ -105,6 +106,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.LOW_BALANCE: "The wallet can pay, but its balance is low; top it up.",
     Reason.ZERO_BALANCE: "The wallet cannot pay the next second; top it up to resume.",
     Reason.BILLING_ON_HOLD: "The wallet is on hold while a payment is in question; its agents are stopped and nothing is charged or purged.",
+    Reason.BUDGET_REACHED: "The budget of this agent or the spend limit of its wallet is used up for today; it resumes at midnight UTC.",
     Reason.WALLET_NOT_FOUND: "The wallet this object refers to does not exist.",
     Reason.LEDGER_UNAVAILABLE: "The ledger cannot be reached; nothing starts, stops or is charged until it is back.",
     Reason.RUNNING: "The agent is not suspended.",

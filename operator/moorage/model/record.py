@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
-from moorage.model.wallet import Standing
+from moorage.model.wallet import Standing, Veto
 
 
 class AgentState(StrEnum):
@@ -69,6 +69,7 @@ class WalletFacts:
     standing: Standing
     zero_at: datetime | None  # predicted; None while nothing burns
     missing_micros: int  # what a top-up must at least bring before agents resume; 0 when they may run
+    veto: Veto | None  # what the money says about this agent now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class AgentRecord:
     state: AgentState
     state_since: datetime
     fence: int  # raised by everything that may cross a running step; every write of a step names it
-    money_veto: bool  # the wallet asked for the suspension; only a top-up clears it
+    veto: Veto | None  # the money keeps it down; only money clears it
     user_paused: bool  # the tenant asked for it; only the tenant clears it
     incarnation: int  # counter in the pod's name; raised before a new pod is made
     pod_uid: PodUid | None  # the pod whose run is open in the ledger

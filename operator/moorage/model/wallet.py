@@ -17,6 +17,14 @@ class Standing(StrEnum):
     ON_HOLD = "OnHold"
 
 
+class Veto(StrEnum):
+    """What of the money keeps an agent down; of several the ledger names the first of these."""
+
+    BILLING_ON_HOLD = "BillingOnHold"  # ends with the hold
+    ZERO_BALANCE = "ZeroBalance"  # ends with a top-up
+    BUDGET_REACHED = "BudgetReached"  # ends at midnight UTC, or with a larger budget
+
+
 class LowBalance(msgspec.Struct, frozen=True, rename="camel"):
     """Notice and condition below this balance; `credits` is a decimal number."""
 

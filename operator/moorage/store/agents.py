@@ -14,12 +14,12 @@ from moorage.model.record import (
     SnapshotFacts,
     WalletFacts,
 )
-from moorage.model.wallet import Standing
+from moorage.model.wallet import Standing, Veto
 from moorage.store.database import Database
 
 _LOAD = """
 SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name, a.state, a.state_since, a.fence,
-       a.money_veto, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid, a.stop_recorded, a.has_storage,
+       a.veto, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid, a.stop_recorded, a.has_storage,
        a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
        clock_timestamp() AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
@@ -28,7 +28,8 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        s.file_count AS snapshot_files,
        w.id AS wallet_id, w.name AS wallet_name, w.standing AS wallet_standing,
        CASE WHEN w.burn_picos > 0 OR w.waiting > 0 THEN money.zero_at(w.id) END AS wallet_zero_at,
-       CASE WHEN w.standing = 'Exhausted' THEN money.missing_micros(w.id) ELSE 0 END AS wallet_missing
+       CASE WHEN w.standing = 'Exhausted' THEN money.missing_micros(w.id) ELSE 0 END AS wallet_missing,
+       money.veto(a.uid) AS wallet_veto
 FROM moorage.agent a
 JOIN money.wallet w ON w.id = a.wallet_id
 LEFT JOIN moorage.attempt t ON t.id = a.attempt_id
@@ -49,7 +50,7 @@ _SAVE = """
 UPDATE moorage.agent SET
     state = $4, state_since = CASE WHEN state = $4 THEN state_since ELSE clock_timestamp() END,
     fence = fence + CASE WHEN state = $4 THEN 0 ELSE 1 END,
-    money_veto = $5, user_paused = $6, incarnation = $7, stop_recorded = $8, has_storage = $9,
+    veto = $5, user_paused = $6, incarnation = $7, stop_recorded = $8, has_storage = $9,
     volume_generation = $10, volume_uid = $11, failures = $12, retry_at = $13, archive_at = $14,
     attempt_id = CASE WHEN $15 THEN NULL ELSE attempt_id END
 FROM moorage.require_epoch($1)
@@ -78,7 +79,7 @@ class Agents:
         forget_attempt = before.attempt is not None and after.attempt is None
         found = await self._database.row(
             _SAVE,
-            *(epoch, before.uid, before.fence, after.state.value, after.money_veto, after.user_paused),
+            *(epoch, before.uid, before.fence, after.state.value, after.veto, after.user_paused),
             *(after.incarnation, after.stop_recorded, after.has_storage, after.volume_generation, after.volume_uid),
             *(after.failures, after.retry_at, after.archive_at, forget_attempt),
         )
@@ -144,7 +145,7 @@ def _record(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are 
         state=AgentState(row["state"]),
         state_since=row["state_since"],
         fence=row["fence"],
-        money_veto=row["money_veto"],
+        veto=_veto(row["veto"]),
         user_paused=row["user_paused"],
         incarnation=row["incarnation"],
         pod_uid=PodUid(row["pod_uid"]) if row["pod_uid"] else None,
@@ -193,4 +194,9 @@ def _wallet(row: Any) -> WalletFacts:
         standing=Standing(row["wallet_standing"]),
         zero_at=None if zero_at is None else from_epoch(zero_at),
         missing_micros=row["wallet_missing"],
+        veto=_veto(row["wallet_veto"]),
     )
+
+
+def _veto(word: str | None) -> Veto | None:
+    return None if word is None else Veto(word)

@@ -190,10 +190,11 @@ class LedgerMachine(RuleBasedStateMachine):
             wallet = self.oracle.wallets[row["name"]]
             picos = row["balance_micros"] * 1_000_000 - row["carry_picos"]
             assert (picos, row["standing"], row["cut_at"]) == (wallet.picos, wallet.standing, wallet.cut), row["name"]
-        agents = self.do(self.world.sql.fetch("SELECT uid::text, state, money_veto, fence FROM moorage.agent"))
+        agents = self.do(self.world.sql.fetch("SELECT uid::text, state, veto, fence FROM moorage.agent"))
         for row in agents:
             agent = self.oracle.agents[row["uid"]]
-            assert (row["state"], row["money_veto"], row["fence"]) == (agent.state, agent.veto, agent.fence)
+            veto = "ZeroBalance" if agent.veto else None
+            assert (row["state"], row["veto"], row["fence"]) == (agent.state, veto, agent.fence)
         lines = self.do(
             self.world.sql.fetch("SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY 1, 2, 3")
         )

@@ -27,9 +27,9 @@ async def test_zero_is_found_at_its_second_and_not_before(world: World) -> None:
     view = await world.see()
     assert (view.standing, view.balance_micros, view.runway_seconds) == (Standing.EXHAUSTED, 5, 0)
     record = await world.record(agent)
-    assert (record["state"], record["money_veto"], record["fence"], record["stop_recorded"]) == (
+    assert (record["state"], record["veto"], record["fence"], record["stop_recorded"]) == (
         "Draining",
-        True,
+        "ZeroBalance",
         2,
         False,
     )
@@ -109,7 +109,7 @@ async def test_states_that_are_down_already_keep_their_reason(world: World) -> N
     await world.open(runs, T)
     await world.proven_at(T + 10)
     assert await due(world) == 1
-    vetoed = {state for state, agent in others.items() if (await world.record(agent))["money_veto"]}
+    vetoed = {state for state, agent in others.items() if (await world.record(agent))["veto"]}
     assert vetoed == {"Draining", "Snapshotting", "Verifying", "Restoring"}
     assert [(await world.record(agent))["state"] for agent in others.values()] == list(others)
 
@@ -137,7 +137,7 @@ async def test_a_top_up_calls_off_a_stop_that_is_not_recorded(world: World) -> N
     granted = await world.grant(RESUME_MICROS)
     assert (granted.resumed, granted.balance_micros) == (1, RESUME_MICROS)
     record = await world.record(agent)
-    assert (record["state"], record["money_veto"], record["fence"]) == ("Running", False, 3)
+    assert (record["state"], record["veto"], record["fence"]) == ("Running", None, 3)
     assert ("Agent", "a", "Funded") in await world.outbox()
     await world.proven_at(T + 50)
     await world.close(pod, T + 50)
@@ -155,7 +155,7 @@ async def test_a_top_up_leaves_a_recorded_stop_and_charges_nothing_after_the_cut
     await world.at(T + 20)
     assert (await world.grant(RESUME_MICROS)).resumed == 1
     record = await world.record(agent)
-    assert (record["state"], record["money_veto"]) == ("Draining", False)
+    assert (record["state"], record["veto"]) == ("Draining", None)
     assert ((await world.see()).zero_at, (await world.ledger.settle_due(epoch=1)).next_due_s) == (None, None)
     await world.proven_at(T + 50)
     await world.settle()
@@ -173,7 +173,7 @@ async def test_a_tenants_own_pause_is_not_lifted_by_money(world: World) -> None:
     await due(world)
     assert (await world.grant(RESUME_MICROS)).resumed == 1
     record = await world.record(paused)
-    assert (record["state"], record["money_veto"], record["user_paused"]) == ("Draining", False, True)
+    assert (record["state"], record["veto"], record["user_paused"]) == ("Draining", None, True)
 
 
 async def test_a_top_up_after_an_unnoticed_zero_pays_for_nothing_before_it(world: World) -> None:

@@ -32,7 +32,7 @@ from moorage.model.record import (
     SnapshotFacts,
     WalletFacts,
 )
-from moorage.model.wallet import Standing
+from moorage.model.wallet import Standing, Veto
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 HASH = "abc123"
@@ -92,6 +92,7 @@ def attempt(state: AttemptState, kind: AttemptKind = AttemptKind.SNAPSHOT) -> At
 
 def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRecord:
     standing = changes.pop("standing", Standing.FUNDED)
+    veto = changes.pop("veto", Veto.ZERO_BALANCE if standing is Standing.EXHAUSTED else None)
     made = AgentRecord(
         uid=AgentUid("agent"),
         tenant_uid=TenantUid("tenant"),
@@ -100,7 +101,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
         state=state,
         state_since=NOW - timedelta(minutes=1),
         fence=7,
-        money_veto=standing is Standing.EXHAUSTED,
+        veto=veto,
         user_paused=False,
         incarnation=1,
         pod_uid=None,
@@ -118,7 +119,8 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
             name="acme",
             standing=standing,
             zero_at=None,
-            missing_micros=0,  # type: ignore[arg-type]
+            missing_micros=0,
+            veto=veto,  # type: ignore[arg-type]
         ),
         now=NOW,
     )
@@ -139,8 +141,8 @@ def records() -> Iterator[AgentRecord]:
     attempts = [None]
     attempts += [attempt(state, kind) for state in AttemptState for kind in AttemptKind]  # type: ignore[misc]
     held = ((None, None), ("volume-1", "pod-1"), ("volume-1", None), ("lost", None))
-    for state, tried, stop, (data, metered), standing in itertools.product(
-        AgentState, attempts, (False, True), held, (Standing.FUNDED, Standing.EXHAUSTED)
+    for state, tried, stop, (data, metered), veto in itertools.product(
+        AgentState, attempts, (False, True), held, (None, *Veto)
     ):
         yield record(
             state,
@@ -151,7 +153,7 @@ def records() -> Iterator[AgentRecord]:
             pod_uid=metered,
             snapshot=FACTS,
             archive_at=NOW if state is AgentState.SUSPENDED else None,
-            standing=standing,
+            veto=veto,
         )
 
 
@@ -200,7 +202,7 @@ def test_no_pod_starts_while_anybody_objects(
 ) -> None:
     for before, wish, _, after in decisions:
         if do.ApplyChildren(with_pod=True) in after.effects:
-            assert before.wallet.standing is not Standing.EXHAUSTED
+            assert before.wallet.veto is None
             assert wish.state is not DesiredState.SUSPENDED
             assert not wish.deleting
             assert wish.problem is None
@@ -321,7 +323,10 @@ def test_money_and_user_vetoes_do_not_clear_each_other() -> None:
     world = seen(volumes=(volume(),))
     assert transition(paused, desired(), world).record.state is AgentState.SUSPENDED
     broke = replace(
-        paused, user_paused=False, money_veto=True, wallet=replace(paused.wallet, standing=Standing.EXHAUSTED)
+        paused,
+        user_paused=False,
+        veto=Veto.ZERO_BALANCE,
+        wallet=replace(paused.wallet, standing=Standing.EXHAUSTED, veto=Veto.ZERO_BALANCE),
     )
     assert transition(broke, desired(state=DesiredState.RUNNING), world).record.state is AgentState.SUSPENDED
 

@@ -17,7 +17,7 @@ from moorage.model.agent import Agent
 from moorage.model.conditions import MESSAGES, ConditionType, Reason
 from moorage.model.observation import UNKNOWN, Observation, PodPhase
 from moorage.model.record import AgentRecord, AgentState, AttemptState
-from moorage.model.wallet import Standing
+from moorage.model.wallet import Standing, Veto
 from tests import factories
 from tests.factories import NOW, agent_record, attempt, observation, pod_view, snapshot_facts, volume_view
 
@@ -58,7 +58,7 @@ def records(state: AgentState) -> Iterator[AgentRecord]:
         for snapshot in (None, snapshot_facts()):
             yield agent_record(
                 state=state,
-                money_veto=veto,
+                veto=Veto.ZERO_BALANCE if veto else None,
                 user_paused=paused,
                 failures=failures,
                 attempt=tried,
@@ -113,7 +113,7 @@ def test_conditions_never_contradict_record_and_observation_whatever_they_are() 
         if suspended["status"] == "True":
             assert record.state in AT_REST, context
             assert ready["status"] != "True", context
-        if record.state in AT_REST and (record.money_veto or record.user_paused):
+        if record.state in AT_REST and (record.veto or record.user_paused):
             assert suspended["status"] == "True", context
         if by_type["VolumeReady"]["status"] == "True":
             assert seen.volumes in (VOLUMES["bound"],), context
@@ -251,16 +251,16 @@ FAILED_TRY = {"failures": 1, "attempt": attempt(state=AttemptState.FAILED)}
         ({"state": "Snapshotting", **FAILED_TRY}, DOWN, "False/SnapshotFailed", "False/SnapshotFailed"),
         ({"state": "Snapshotting", "failures": 1}, DOWN, "False/SnapshotFailed", "False/SnapshotFailed"),
         ({"state": "Verifying"}, DOWN, "False/Verifying", "False/Verifying"),
-        ({"state": "Suspended", "money_veto": True}, DOWN, "True/ZeroBalance", "False/ZeroBalance"),
+        ({"state": "Suspended", "veto": Veto.ZERO_BALANCE}, DOWN, "True/ZeroBalance", "False/ZeroBalance"),
         ({"state": "Suspended", "user_paused": True}, DOWN, "True/UserRequested", "False/UserRequested"),
         (
-            {"state": "Suspended", "money_veto": True, "user_paused": True},
+            {"state": "Suspended", "veto": Veto.ZERO_BALANCE, "user_paused": True},
             DOWN,
             "True/ZeroBalance",
             "False/ZeroBalance",
         ),
         ({"state": "Suspended"}, DOWN, "False/PodStarting", "False/PodStarting"),
-        ({"state": "Archived", "money_veto": True}, DOWN, "True/ZeroBalance", "False/ZeroBalance"),
+        ({"state": "Archived", "veto": Veto.ZERO_BALANCE}, DOWN, "True/ZeroBalance", "False/ZeroBalance"),
         ({"state": "Archived"}, DOWN, "False/Restoring", "False/Restoring"),
         ({"state": "Restoring"}, DOWN, "False/Restoring", "False/Restoring"),
         ({"state": "Restoring", "failures": 1}, DOWN, "False/RestoreFailed", "False/RestoreFailed"),
@@ -281,7 +281,7 @@ def test_a_problem_says_why_an_agent_that_may_run_stays_suspended() -> None:
 
 def test_a_deleted_agent_at_rest_says_so() -> None:
     status = status_of(
-        agent_record(state=AgentState.SUSPENDED, money_veto=True), observation(**DOWN), agent=AGENTS["deleting"]
+        agent_record(state=AgentState.SUSPENDED, veto=Veto.ZERO_BALANCE), observation(**DOWN), agent=AGENTS["deleting"]
     )
     assert said(status, ConditionType.SUSPENDED) == "True/Deleting"
 

@@ -32,54 +32,61 @@ BEGIN
     SELECT ceil(coalesce(sum(r.rate_picos), 0) * p.resume_minimum_seconds / 1000000) INTO needed
     FROM money.policy p
     LEFT JOIN moorage.agent a
-        ON a.wallet_id = w.id AND a.money_veto AND NOT a.user_paused AND a.state <> 'Deleted'
+        ON a.wallet_id = w.id AND a.veto IS NOT NULL AND NOT a.user_paused AND a.state <> 'Deleted'
     LEFT JOIN LATERAL money.rate_at('Pod', a.size, money.now_s()) r ON true
     GROUP BY p.resume_minimum_seconds;
     RETURN greatest(0, least(greatest(needed, 1), 9000000000000)::bigint - (w.balance_micros - w.held_micros));
 END $$;
 
--- Zero: every live agent of the wallet is stopped, in the transaction that found it.
-CREATE FUNCTION money.stop_agents(wallet bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- What of the money keeps an agent down; the reason that lasts longest is the one that is named.
+CREATE FUNCTION money.veto_of(w money.wallet, a moorage.agent) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    PERFORM 1 FROM moorage.agent a
-    WHERE a.wallet_id = wallet AND a.state IN ('Running', 'Draining', 'Restoring', 'Snapshotting', 'Verifying')
-    ORDER BY a.uid FOR NO KEY UPDATE;
-    WITH touched AS (
-        UPDATE moorage.agent a SET
-            money_veto = true,
-            fence = a.fence + 1,
-            state = CASE a.state WHEN 'Running' THEN 'Draining' ELSE a.state END,
-            state_since = CASE a.state WHEN 'Running' THEN to_timestamp(money.clock()) ELSE a.state_since END,
-            stop_recorded = CASE a.state WHEN 'Running' THEN false ELSE a.stop_recorded END
-        WHERE a.wallet_id = wallet AND a.state IN ('Running', 'Draining', 'Restoring', 'Snapshotting', 'Verifying')
-        RETURNING a.namespace, a.name, a.fence)
-    INSERT INTO moorage.outbox (kind, namespace, name, reason, fence)
-    SELECT 'Agent', namespace, name, 'ZeroBalance', fence FROM touched;
+    RETURN CASE WHEN w.on_hold THEN 'BillingOnHold' WHEN w.cut_at IS NOT NULL THEN 'ZeroBalance' END;
 END $$;
 
--- Credit is back: the money's veto is lifted, and a stop that is not recorded yet is called off. The seconds since
--- the cut are absorbed; runs whose agent stays down are never charged beyond it.
+-- Brings the vetoes of the wallet's agents up to date: a new one stops an agent, the end of one calls off a stop that
+-- is not recorded yet. An agent that is down already learns of a veto when it asks to come back. Returns how many may
+-- run again.
+CREATE FUNCTION money.veto_agents(w money.wallet) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    resumed integer;
+BEGIN
+    PERFORM 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.state <> 'Deleted' ORDER BY a.uid FOR NO KEY UPDATE;
+    WITH seen AS (
+        SELECT a.uid, money.veto_of(w, a) AS wanted, a.state = 'Running' AS runs,
+               a.state = 'Draining' AND NOT a.stop_recorded AND NOT a.user_paused AS called_off
+        FROM moorage.agent a
+        WHERE a.wallet_id = w.id AND a.state <> 'Deleted' AND a.veto IS DISTINCT FROM money.veto_of(w, a)
+          AND (a.veto IS NOT NULL OR a.state NOT IN ('Suspended', 'Archived'))),
+    touched AS (
+        UPDATE moorage.agent a SET
+            veto = wanted,
+            fence = a.fence + 1,
+            state = CASE WHEN wanted IS NULL AND called_off THEN 'Running'
+                         WHEN wanted IS NOT NULL AND runs THEN 'Draining' ELSE a.state END,
+            state_since = CASE WHEN wanted IS NULL AND called_off OR wanted IS NOT NULL AND runs
+                               THEN to_timestamp(money.clock()) ELSE a.state_since END,
+            stop_recorded = CASE WHEN wanted IS NOT NULL AND runs THEN false ELSE a.stop_recorded END
+        FROM seen WHERE a.uid = seen.uid
+        RETURNING a.namespace, a.name, a.fence, a.veto, a.user_paused),
+    told AS (
+        INSERT INTO moorage.outbox (kind, namespace, name, reason, fence)
+        SELECT 'Agent', namespace, name, coalesce(veto, 'Funded'), fence FROM touched)
+    SELECT count(*) FILTER (WHERE veto IS NULL AND NOT user_paused) INTO resumed FROM touched;
+    RETURN resumed;
+END $$;
+
+-- Credit is back: the veto of zero is lifted. The seconds since the cut are absorbed; runs whose agent stays down are
+-- never charged beyond it.
 CREATE FUNCTION money.resume(w money.wallet, t bigint, OUT funded money.wallet, OUT resumed integer)
 LANGUAGE plpgsql AS $$
 DECLARE
     resumes_at bigint := greatest(t, w.as_of);
 BEGIN
-    PERFORM 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.money_veto AND a.state <> 'Deleted'
-    ORDER BY a.uid FOR NO KEY UPDATE;
-    WITH touched AS (
-        UPDATE moorage.agent a SET
-            money_veto = false,
-            fence = a.fence + 1,
-            state = CASE WHEN called_off THEN 'Running' ELSE a.state END,
-            state_since = CASE WHEN called_off THEN to_timestamp(money.clock()) ELSE a.state_since END
-        FROM (SELECT uid, state = 'Draining' AND NOT stop_recorded AND NOT user_paused AS called_off
-              FROM moorage.agent WHERE wallet_id = w.id AND money_veto AND state <> 'Deleted') seen
-        WHERE a.uid = seen.uid
-        RETURNING a.namespace, a.name, a.fence, a.user_paused),
-    told AS (
-        INSERT INTO moorage.outbox (kind, namespace, name, reason, fence)
-        SELECT 'Agent', namespace, name, 'Funded', fence FROM touched)
-    SELECT count(*) FILTER (WHERE NOT user_paused) INTO resumed FROM touched;
+    funded := w;
+    funded.cut_at := NULL;
+    funded.standing := 'Funded';  -- so that a zero in the same transaction is news again
+    resumed := money.veto_agents(funded);
     UPDATE money.run r SET
         in_burn = false,
         cursor = CASE WHEN goes_on THEN greatest(seen.hi, resumes_at) ELSE seen.hi END,
@@ -92,11 +99,8 @@ BEGIN
           FROM money.run open LEFT JOIN moorage.agent a ON a.uid = open.agent_uid
           WHERE open.wallet_id = w.id AND open.ended IS NULL AND open.cut_at IS NULL) seen
     WHERE r.id = seen.id;
-    funded := w;
     funded.burn_picos := 0;
     funded.waiting := (SELECT count(*) FROM money.run r WHERE r.wallet_id = w.id AND r.ended IS NULL);
-    funded.cut_at := NULL;
-    funded.standing := 'Funded';  -- so that a zero in the same transaction is news again
 END $$;
 
 -- Ends every change of a wallet that may bring its agents back: new credit, or the end of a hold.
@@ -161,7 +165,7 @@ BEGIN
     END IF;
     IF w.standing <> was THEN
         IF w.cut_at IS NOT NULL THEN
-            PERFORM money.stop_agents(w.id);
+            PERFORM money.veto_agents(w);
         END IF;
         PERFORM money.announce(w);
     END IF;

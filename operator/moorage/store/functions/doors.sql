@@ -28,6 +28,14 @@ BEGIN
     RETURN w.balance_micros - (w.carry_picos + w.burn_picos * (until - w.as_of)) / 1000000;
 END $$;
 
+-- What of the money keeps this agent down at this moment; its row may not know it yet.
+CREATE FUNCTION money.veto(agent uuid) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
+BEGIN
+    RETURN (SELECT money.veto_of(w, a) FROM moorage.agent a JOIN money.wallet w ON w.id = a.wallet_id
+            WHERE a.uid = agent);
+END $$;
+
 CREATE FUNCTION money.set_policy(resume_minimum bigint, catchup_max bigint, silent_after bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 BEGIN

@@ -12,7 +12,7 @@ GRANT EXECUTE ON FUNCTION
     money.open_run(bigint, uuid, uuid, text, text, text, bigint), money.close_run(bigint, uuid, bigint, text),
     money.prove(bigint, text[], bigint[]), money.park_silent(bigint, integer),
     money.join_proven(bigint, bigint, integer), money.settle_due(bigint, integer),
-    money.settle_range(bigint, bigint, bigint)
+    money.settle_range(bigint, bigint, bigint), money.veto(uuid)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION
     money.approve_rate(bigint, text, text), money.propose_rate(text, text, bigint, bigint, text, text),

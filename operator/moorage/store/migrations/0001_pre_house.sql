@@ -89,7 +89,7 @@ CREATE TABLE moorage.agent (
                       ('Running', 'Draining', 'Snapshotting', 'Verifying', 'Suspended', 'Archived', 'Restoring', 'Deleted')),
     state_since       timestamptz NOT NULL DEFAULT clock_timestamp(),
     fence             bigint NOT NULL DEFAULT 1,
-    money_veto        boolean NOT NULL DEFAULT false,
+    veto              text CHECK (veto IN ('ZeroBalance', 'BudgetReached', 'BillingOnHold')),  -- the money's
     user_paused       boolean NOT NULL DEFAULT false,
     incarnation       integer NOT NULL DEFAULT 1 CHECK (incarnation > 0),
     pod_uid           uuid,
