@@ -7,9 +7,11 @@ import time
 import click
 
 from moorage.cli import terminal
-from moorage.model.ledger import Check
+from moorage.model import clock
+from moorage.model.ledger import Check, Seal
 from moorage.store import ledger_verify, statements
 from moorage.store.database import VERIFY_ROLE, Database
+from moorage.store.seals import Seals
 
 VIOLATED_EXIT = 1
 SILENT_SECONDS = 2.0
@@ -28,8 +30,9 @@ def ledger() -> None:
 
 @ledger.command()
 @click.option("--wallet", metavar="NAME", help="Only what breaks in this wallet.")
+@click.option("--since", metavar="SEAL", type=click.IntRange(0), default=0, help="Do not hash again up to this seal.")
 @terminal.as_json
-def verify(wallet: str | None, as_json: bool) -> None:
+def verify(wallet: str | None, since: int, as_json: bool) -> None:
     """Check every invariant of the ledger on one consistent view of it; changes and locks nothing.
 
     Exits with 0 when all hold, 1 when one is violated, 2 when the check could not run.
@@ -39,7 +42,8 @@ def verify(wallet: str | None, as_json: bool) -> None:
         wallet_id = None if wallet is None else await statements.wallet_id(database, wallet)
         if wallet is not None and wallet_id is None:
             raise CouldNotRun(f"There is no wallet named {wallet}; `moorage wallet list` shows all of them.")
-        return await ledger_verify.verify(database, wallet_id=wallet_id, progress=_Progress().report)
+        report = _Progress().report
+        return await ledger_verify.verify(database, wallet_id=wallet_id, since_seal=since, progress=report)
 
     checks = terminal.with_database(call, role=VERIFY_ROLE, failure=CouldNotRun)
     if as_json:
@@ -52,6 +56,32 @@ def verify(wallet: str | None, as_json: bool) -> None:
                 click.echo(f"     {check.violations} broken, such as: {', '.join(check.examples)}")
     if any(check.violations for check in checks):
         sys.exit(VIOLATED_EXIT)
+
+
+@ledger.command()
+@terminal.as_json
+def seal(as_json: bool) -> None:
+    """Seal what was booked since the last seal, and print the head of the chain.
+
+    Keep the head where nobody of this database can change it: an edit of a sealed row cannot be hidden from that.
+    """
+
+    async def call(database: Database) -> tuple[list[Seal], Seal | None]:
+        seals = Seals(database)
+        return await seals.seal(), await seals.head()
+
+    made, head = terminal.with_database(call, role=VERIFY_ROLE)
+    if as_json:
+        terminal.print_json(
+            {"made": [dataclasses.asdict(one) for one in made], "head": head and dataclasses.asdict(head)}
+        )
+        return
+    for one in made:
+        click.echo(f"Sealed {one.entries} entries and {one.system_entries} system entries as seal {one.no}.")
+    if not made:
+        click.echo("Nothing new to seal.")
+    if head is not None:
+        click.echo(f"Head: seal {head.no}, {head.hash}, {clock.rfc3339(head.at)}")
 
 
 class _Progress:

@@ -80,3 +80,16 @@ class Check:
     examples: tuple[str, ...]
     wallets: tuple[int, ...]
     milliseconds: int  # how long the check took
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """One block of the chain of hashes over everything that was booked."""
+
+    no: int
+    from_xid: int
+    to_xid: int  # the first transaction that is not in it
+    entries: int
+    system_entries: int
+    hash: str  # hexadecimal
+    at: datetime

@@ -28,6 +28,7 @@ INSERT INTO public.moorage_migrations (name, sha256) VALUES ($1, $2)
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, applied_at = excluded.applied_at
 """
 FUNCTIONS = "functions"
+RIGHTS = "rights.sql"  # names all the others' functions, so it comes last
 # Triggers hang on tables, so their functions belong to migrations and stay. Bodies may name each other in any order.
 DROP_FUNCTIONS = """
 DO $$
@@ -67,7 +68,9 @@ def migrations(folder: Traversable | None = None) -> list[Migration]:
 
 def functions(folder: Traversable | None = None) -> Migration:
     """All function files as one step; those of this package when no folder is named."""
-    files = _read(folder or resources.files("moorage.store") / "functions")
+    files = sorted(
+        _read(folder or resources.files("moorage.store") / "functions"), key=lambda file: file.name == RIGHTS
+    )
     return Migration(FUNCTIONS, DROP_FUNCTIONS + "\n".join(file.sql for file in files))
 
 

@@ -161,19 +161,3 @@ async def test_what_is_booked_cannot_be_changed_even_by_the_owner(world: World, 
     with pytest.raises(asyncpg.PostgresError) as caught:
         await world.sql.execute(sql)
     assert caught.value.sqlstate == "MO006"
-
-
-async def test_the_application_may_call_the_doors_and_read_but_write_no_row(world: World) -> None:
-    tables = [row[0] for row in await world.sql.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'money'")]
-    rights = await world.sql.fetch(
-        "SELECT t, p, has_table_privilege('moorage_app', 'money.' || t, p) AS has"
-        " FROM unnest($1::text[]) t, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) p"
-        " WHERE t <> 'test_clock'",
-        tables,
-    )
-    assert {row["p"] for row in rights if row["has"]} == {"SELECT"}
-    inner = await world.sql.fetch(
-        "SELECT p.proname::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " WHERE n.nspname = 'money' AND NOT p.prosecdef AND has_function_privilege('moorage_app', p.oid, 'EXECUTE')"
-    )
-    assert {row[0] for row in inner} == {"clock", "now_s"}

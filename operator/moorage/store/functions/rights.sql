@@ -21,9 +21,12 @@ TO moorage_app;
 GRANT EXECUTE ON FUNCTION
     money.place_hold(bigint, text, text, text), money.lift_hold(bigint, text, text, text)
 TO moorage_app;
-GRANT EXECUTE ON FUNCTION money.place_hold(bigint, text, text, text) TO moorage_verify;
 
 -- Whoever checks the books sees all of them, and no keys.
 GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_verify;
 GRANT SELECT ON moorage.agent, moorage.leader TO moorage_verify;
-GRANT EXECUTE ON FUNCTION money.clock(), money.now_s(), money.zero_at(bigint) TO moorage_verify;
+GRANT EXECUTE ON FUNCTION
+    money.clock(), money.now_s(), money.zero_at(bigint), money.seal_next(bigint),
+    money.record_verification(bigint, bigint, integer, text[], text[], bigint[], bigint, text)
+TO moorage_verify;
+GRANT EXECUTE ON FUNCTION money.broken_seal(bigint) TO moorage_app, moorage_verify;

@@ -1,5 +1,12 @@
 """The ledger's invariants, one file per subject; each is a query that must return no rows."""
 
-from moorage.store.invariants import books, holds, lifecycle, payments, usage
+from moorage.store.invariants import books, holds, lifecycle, payments, seals, usage
 
-ALL = (*books.INVARIANTS, *holds.INVARIANTS, *usage.INVARIANTS, *payments.INVARIANTS, *lifecycle.INVARIANTS)
+ALL = (
+    *books.INVARIANTS,
+    *holds.INVARIANTS,
+    *usage.INVARIANTS,
+    *payments.INVARIANTS,
+    *lifecycle.INVARIANTS,
+    *seals.INVARIANTS,
+)
