@@ -1,0 +1,231 @@
+"""The ledger's operations as one table: how each is drawn, how it is called, and what it does to the oracle.
+
+Every rung of the ladder plays from it: the state machine, the crash points, the kills, the mix of many sessions. A new
+door becomes part of all of them by one function and its line in OPERATIONS.
+"""
+
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+
+from moorage.store.ledger import Ledger
+from tests.integration.money.oracle import Oracle, Run
+
+T = TypeVar("T")
+NODES = ("node-a", "node-b")
+SIZES = {"tiny": 1_000_000, "odd": 333_333, "large": 7_700_001}
+WHOLE_TABLE = 5000
+
+
+class Draw(Protocol):
+    """Where choices come from: Hypothesis, or a seeded generator."""
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of them."""
+        ...
+
+    def number(self, low: int, high: int) -> int:
+        """Between both, inclusive."""
+        ...
+
+
+class Seeded:
+    """Choices of a script that can be played again."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of them."""
+        return self._random.choice(options)
+
+    def number(self, low: int, high: int) -> int:
+        """Between both, inclusive."""
+        return self._random.randint(low, high)
+
+
+class Model(Oracle):
+    """The oracle, with its runs by their pod."""
+
+    def __init__(self, *, now: int, catchup_max: int, silent_after: int, resume_minimum: int) -> None:
+        super().__init__(now=now, catchup_max=catchup_max, silent_after=silent_after, resume_minimum=resume_minimum)
+        self.by_pod: dict[str, Run] = {}
+
+
+@dataclass
+class Hands:
+    """What an operation is done with: the ledger as the application sees it, and the owner's connection."""
+
+    ledger: Ledger
+    sql: "asyncpg.Connection[Any]"
+
+
+@dataclass
+class Place:
+    """What a script may touch and what it has left open; two scripts share wallets and nodes, never agents or pods."""
+
+    name: str
+    now: int
+    wallets: tuple[str, ...]
+    agents: dict[str, str]  # uid to size
+    down: set[str] = field(default_factory=set)  # agents that may not run
+    pods: dict[str, str] = field(default_factory=dict)  # open pod to agent
+    count: int = 0
+
+    def key(self) -> str:
+        """A new key, the same whenever the script is played again."""
+        self.count += 1
+        return f"{self.name}-{self.count}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation with all its arguments: calling it again must change nothing."""
+
+    name: str
+    call: Callable[[Hands], Awaitable[object]]
+    apply: Callable[[Model], object]
+    traces: tuple[tuple[str, str], ...] = ()
+    """What must be found (a key of TRACES, and a key there) once the call was answered."""
+
+
+# Each selects what of the given keys is not there.
+TRACES = {
+    "entry": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.entry WHERE key = k)",
+    "open": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.run WHERE pod_uid = k::uuid)",
+    "closed": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS"
+    " (SELECT 1 FROM money.run r JOIN money.line l ON l.run_id = r.id WHERE r.pod_uid = k::uuid)",
+}
+
+
+def grant(draw: Draw, place: Place) -> Step:
+    """Credit comes in."""
+    key, wallet = place.key(), draw.pick(place.wallets)
+    micros = draw.number(1, 60) if draw.number(0, 1) else draw.number(100, 2_000)
+    return Step(
+        "grant",
+        lambda on: on.ledger.grant(wallet_name=wallet, amount_micros=micros, key=key, reason="r", actor="a"),
+        lambda model: model.grant(wallet, micros),
+        (("entry", key),),
+    )
+
+
+def open_run(draw: Draw, place: Place) -> Step | None:
+    """A container starts."""
+    busy = place.down.union(place.pods.values())
+    free = [agent for agent in place.agents if agent not in busy]
+    if not free:
+        return None
+    agent, node = draw.pick(free), draw.pick(NODES)
+    started, pod = place.now - draw.number(-3, 30), str(uuid.uuid5(uuid.NAMESPACE_OID, place.key()))
+    place.pods[pod] = agent
+
+    def apply(model: Model) -> None:
+        model.by_pod[pod] = model.open(model.agents[agent], node, started)
+
+    return Step(
+        "open_run",
+        lambda on: on.ledger.open_run(
+            epoch=1, agent_uid=agent, pod_uid=pod, container_id="c", node=node, size=place.agents[agent],
+            started_s=started
+        ),
+        apply,
+        (("open", pod),),
+    )  # fmt: skip
+
+
+def close_run(draw: Draw, place: Place) -> Step | None:
+    """A container ends; sometimes nobody knows when."""
+    if not place.pods:
+        return None
+    pod = draw.pick(list(place.pods))
+    ended = None if draw.number(0, 3) == 0 else place.now - draw.number(0, 40)
+    place.pods.pop(pod)
+
+    def apply(model: Model) -> None:
+        model.close(model.by_pod[pod], ended)
+
+    return Step(
+        "close_run",
+        lambda on: on.ledger.close_run(epoch=1, pod_uid=pod, ended_s=ended, reason="PodGone"),
+        apply,
+        (("closed", pod),),
+    )
+
+
+def prove(draw: Draw, place: Place) -> Step:
+    """The nodes are heard, or only one of them."""
+    heard = draw.pick((NODES, NODES, NODES[:1], NODES[1:]))
+    proofs = {node: place.now - draw.number(-2, 8) for node in heard}
+    return Step("prove", lambda on: on.ledger.prove(epoch=1, proofs=proofs), lambda model: model.prove(proofs))
+
+
+def settle_all(draw: Draw, place: Place) -> Step:
+    """Everybody is charged, in chunks of one wallet or of all."""
+    chunk = draw.pick((1, WHOLE_TABLE))
+
+    def apply(model: Model) -> None:
+        for wallet in model.wallets.values():
+            if model.open_runs(wallet):
+                model.settle(wallet)
+
+    return Step("settle_all", lambda on: on.ledger.settle_all(epoch=1, chunk=chunk), apply)
+
+
+OPERATIONS: dict[str, Callable[[Draw, Place], Step | None]] = {
+    "grant": grant,
+    "open_run": open_run,
+    "close_run": close_run,
+    "prove": prove,
+    "settle_all": settle_all,
+}
+
+
+# ---------------------------------------------------------------- what only a script that plays alone may do
+
+
+def tick(draw: Draw, place: Place) -> Step:
+    """Time passes; all nodes are proven to it, or none is."""
+    seconds = draw.number(1, 60)
+    place.now += seconds
+    now, proofs = place.now, dict.fromkeys(NODES, place.now) if draw.number(0, 3) else {}
+
+    async def call(on: Hands) -> None:
+        await on.sql.execute("UPDATE money.test_clock SET now_s = $1", now + 0.5)
+        await on.ledger.prove(epoch=1, proofs=proofs)
+
+    def apply(model: Model) -> None:
+        model.now = now
+        model.prove(proofs)
+
+    return Step("tick", call, apply)
+
+
+def follow(draw: Draw, place: Place) -> Step | None:
+    """The operator moves an agent: its stop is recorded, or it is down, or it comes back."""
+    agent = draw.pick(list(place.agents))
+    change = draw.pick(("record stop", "suspend", "return"))
+    sql = {
+        "record stop": "stop_recorded = true WHERE uid = $1::uuid AND state = 'Draining'",
+        "suspend": "state = 'Suspended' WHERE uid = $1::uuid AND state = 'Draining' AND pod_uid IS NULL",
+        "return": "state = 'Running' WHERE uid = $1::uuid AND state = 'Suspended' AND veto IS NULL",
+    }[change]
+
+    def apply(model: Model) -> None:
+        one = model.agents[agent]
+        has_pod = any(run.agent is one and run.ended is None for run in model.runs)
+        if change == "record stop" and one.state == "Draining":
+            one.stop_recorded = True
+        elif change == "suspend" and one.state == "Draining" and not has_pod:
+            one.state = "Suspended"
+        elif change == "return" and one.state == "Suspended" and not one.veto:
+            one.state = "Running"
+
+    return Step(f"follow: {change}", lambda on: on.sql.execute(f"UPDATE moorage.agent SET {sql}", agent), apply)
+
+
+ALONE = {**OPERATIONS, "tick": tick, "follow": follow}

@@ -1,0 +1,106 @@
+"""A proxy in front of PostgreSQL that counts protocol messages and cuts the connection between two of them.
+
+It understands just enough of the protocol to see where a message ends: a type byte and a length, after a first message
+without a type; the client must not ask for TLS. Messages of both directions share one count, since the two take turns.
+"""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+HEADER = struct.Struct("!cI")
+LENGTH = struct.Struct("!I")
+
+
+class Cut(Exception):
+    """The connection has to go now."""
+
+
+@dataclass
+class WireProxy:
+    """One listening port; every connection to it is passed on to the server until the count says otherwise."""
+
+    server_host: str
+    server_port: int
+    port: int = 0
+    seen: list[str] = field(default_factory=list)
+    """The messages passed on since it was armed: `>Q` from the client, `<Z` from the server."""
+    was_cut: bool = False
+    ports: set[int] = field(default_factory=set)
+    """By which the server knows the connections that came through here."""
+    _messages_left: int | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _pumps: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def arm(self, messages: int) -> None:
+        """Let so many more messages pass, in either direction, then cut."""
+        self._messages_left, self.was_cut, self.seen = messages, False, []
+
+    def disarm(self) -> None:
+        """Pass everything on."""
+        self._messages_left = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client."""
+        behind_reader, behind_writer = await asyncio.open_connection(self.server_host, self.server_port)
+        self.ports.add(behind_writer.get_extra_info("sockname")[1])
+        both = {writer, behind_writer}
+        self._writers |= both
+        pumps = [
+            asyncio.create_task(self._pump(reader, behind_writer, ">", typed=False)),
+            asyncio.create_task(self._pump(behind_reader, writer, "<", typed=True)),
+        ]
+        self._pumps |= set(pumps)
+        # Whichever way ends first takes the other with it, as a broken wire does.
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+        self._pumps -= set(pumps)
+        for one in both:
+            one.transport.abort()
+        self._writers -= both
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str, *, typed: bool) -> None:
+        with contextlib.suppress(Cut, OSError, asyncio.IncompleteReadError):
+            if not typed:
+                length = await reader.readexactly(LENGTH.size)
+                writer.write(length + await reader.readexactly(LENGTH.unpack(length)[0] - LENGTH.size))
+            while True:
+                header = await reader.readexactly(HEADER.size)
+                kind, length_bytes = HEADER.unpack(header)
+                body = await reader.readexactly(length_bytes - LENGTH.size)
+                self._count(way + kind.decode())
+                writer.write(header + body)
+                await writer.drain()
+
+    def _count(self, message: str) -> None:
+        if self._messages_left is None:
+            return
+        if self._messages_left == 0:
+            self.was_cut = True
+            raise Cut
+        self._messages_left -= 1
+        self.seen.append(message)
+
+    async def close(self) -> None:
+        """End every connection."""
+        for pump in list(self._pumps):
+            pump.cancel()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def in_front_of(host: str, port: int) -> AsyncIterator[WireProxy]:
+    """A proxy on a free port."""
+    proxy = WireProxy(host, port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy.close()
