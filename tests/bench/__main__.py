@@ -15,7 +15,7 @@ from tests.bench.rig import Rig
 
 NEED_THE_FAKE_NODE = ("burst", "steady", "restart")
 NEED_IMAGES = ("zero", "crowd")
-NEED_NO_CLUSTER = ("settle", "snapshot")
+NEED_NO_CLUSTER = ("settle", "snapshot", "verify")
 NAMES = (*NEED_THE_FAKE_NODE, *NEED_IMAGES, *NEED_NO_CLUSTER)
 FULL_COUNT, QUICK_COUNT = 1000, 200
 CROWD_COUNT = 50
@@ -45,6 +45,8 @@ def _run() -> None:
                 report.publish(section, into_page=into_page)
     if "settle" in wanted:
         report.publish(aside.settle(quick=arguments.quick), into_page=into_page)
+    if "verify" in wanted:
+        report.publish(aside.verify(quick=arguments.quick), into_page=into_page)
     if "snapshot" in wanted:
         report.publish(aside.snapshot(), into_page=into_page)
 

@@ -24,6 +24,25 @@ def settle(*, quick: bool) -> Section:
     return Section("settle", [row], [f"{found['rounds']} rounds on a durable PostgreSQL"])
 
 
+def verify(*, quick: bool) -> Section:
+    """A million entries, sealed and checked."""
+    found = _run("tests.bench.verify", *(["--entries", "100000", "--rounds", "2"] if quick else []))
+    rows = [
+        Row(
+            f"every invariant of {found['entries']} entries checked, all seals hashed again",
+            found["verify_seconds_all"],
+            "s",
+            at_most=30.0,
+            beside=[found["floor_seconds_median"]],
+            beside_what="one bare sum over them",
+        ),
+        Row(f"the same entries sealed, {found['seals']} seals", [found["seal_seconds"]], "s"),
+    ]
+    dearest = sorted(found["milliseconds"].items(), key=lambda one: -one[1])[:3]
+    note = "dearest checks: " + ", ".join(f"{name} {spent / 1000:.2f} s" for name, spent in dearest)
+    return Section("verify", rows, [f"{found['rounds']} rounds on a durable PostgreSQL, two connections", note])
+
+
 def snapshot() -> Section:
     """A gigabyte in few files, and 20,000 small files."""
     found = _run("tests.bench.snapshot")
