@@ -2,7 +2,7 @@
 
 import click
 
-from moorage.cli import database, ledger, rate, wallet
+from moorage.cli import database, ledger, rate, statement, wallet
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -13,6 +13,8 @@ def main() -> None:
     """
 
 
+wallet.wallet.add_command(statement.export)
+wallet.wallet.add_command(statement.statement)
 main.add_command(wallet.wallet)
 main.add_command(ledger.ledger)
 main.add_command(rate.rate)

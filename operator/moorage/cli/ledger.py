@@ -6,7 +6,7 @@ import time
 
 import click
 
-from moorage.cli import terminal
+from moorage.cli import statement, terminal
 from moorage.model import clock
 from moorage.model.ledger import Check, Seal
 from moorage.store import ledger_verify, statements
@@ -82,6 +82,9 @@ def seal(as_json: bool) -> None:
         click.echo("Nothing new to seal.")
     if head is not None:
         click.echo(f"Head: seal {head.no}, {head.hash}, {clock.rfc3339(head.at)}")
+
+
+ledger.add_command(statement.explain)
 
 
 class _Progress:

@@ -37,6 +37,14 @@ def format_micros(amount_micros: int) -> str:
     return f"{sign}{whole}.{digits}"
 
 
+def format_picos(amount_picos: int) -> str:
+    """Write pico-credits as decimal credits, exactly: as many decimals as it takes, at least two."""
+    sign, rest = ("-", -amount_picos) if amount_picos < 0 else ("", amount_picos)
+    whole, fraction = divmod(rest, MICROS_PER_CREDIT * PICOS_PER_MICRO)
+    digits = f"{fraction:012d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{digits}"
+
+
 def format_price_per_hour(rate_picos_per_second: int) -> str:
     """Write a price per second as credits per hour, rounded down to the micro-credit."""
     return format_micros(rate_picos_per_second * SECONDS_PER_HOUR // PICOS_PER_MICRO)

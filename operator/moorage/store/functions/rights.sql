@@ -22,6 +22,9 @@ GRANT EXECUTE ON FUNCTION
     money.place_hold(bigint, text, text, text), money.lift_hold(bigint, text, text, text)
 TO moorage_app;
 
+-- A statement names agents, and nothing else of them.
+GRANT SELECT (uid, namespace, name) ON moorage.agent TO moorage_read;
+
 -- Whoever checks the books sees all of them, and no keys.
 GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_verify;
 GRANT SELECT ON moorage.agent, moorage.leader TO moorage_verify;
