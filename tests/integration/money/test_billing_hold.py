@@ -19,7 +19,8 @@ async def test_a_hold_stops_the_agents_and_charges_to_its_second(world: World) -
     assert await world.ledger.place_hold(wallet, cause="Manual", ref="look", actor="test")
     seen = await world.see()
     assert (seen.standing, seen.balance_micros) == (Standing.ON_HOLD, 1_000_000 - 100 * RATE_MICROS)
-    assert (await world.record(agent))["state"] == "Draining"
+    record = await world.record(agent)
+    assert (record["state"], record["veto"]) == ("Draining", "BillingOnHold")
     await world.proven_at(START_S + 160)
     await world.settle()
     await world.close(pod, START_S + 160)
@@ -84,7 +85,7 @@ async def test_a_wallet_without_credit_is_exhausted_after_its_hold(world: World)
     assert (await world.see()).standing is Standing.ON_HOLD
     await world.ledger.lift_hold(wallet, cause="Manual", ref="r", actor="test")
     assert (await world.see()).standing is Standing.EXHAUSTED
-    assert (await world.record(agent))["state"] == "Draining"
+    assert (await world.record(agent))["veto"] == "ZeroBalance"
 
 
 async def test_a_hold_on_no_wallet_is_refused(world: World) -> None:

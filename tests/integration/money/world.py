@@ -9,9 +9,11 @@ from typing import Any
 import asyncpg
 
 from moorage.model.ledger import Granted, WalletView
+from moorage.model.payments import Applied, Posting, Source
 from moorage.store import ledger_verify
 from moorage.store.database import Database
 from moorage.store.ledger import Ledger
+from moorage.store.payments import Payments
 
 START_S = 1_000_000
 NODE = "node-a"
@@ -53,6 +55,31 @@ class World:
         return await self.ledger.grant(
             wallet_name=name, amount_micros=micros, key=key or str(uuid.uuid4()), reason="test", actor="test"
         )
+
+    @property
+    def payments(self) -> Payments:
+        """The payments of this ledger."""
+        return Payments(self.database)
+
+    async def pay(
+        self,
+        wallet_id: int | None,
+        obj_id: str = "pi_1",
+        *,
+        version: int = 1,
+        events: tuple[str, ...] = (),
+        **said: Any,
+    ) -> Applied:
+        """Apply one snapshot of a payment in cents of a US dollar, ten dollars by default."""
+        usual = {"paid_ext": 1_000, "refunded_ext": 0, "disputed_ext": 0, "lost_ext": 0}
+        terms = {"currency": "usd", "rate_num": 10_000, "rate_den": 1, "payer": None, "source": Source.STRIPE}
+        kept = {"fee_micros": 0, "penalty_micros": 0}
+        posting = Posting(**{**usual, **terms, **kept, "obj_id": obj_id, "wallet_id": wallet_id, **said})
+        return await self.payments.apply(posting, version=version, events=events)
+
+    async def moves(self, name: str = "acme") -> list[tuple[str, int]]:
+        """Kind and amount of a wallet's entries, oldest first."""
+        return [(entry.kind, entry.amount_micros) for entry in reversed(await self.ledger.history(name, 1000))]
 
     async def agent(self, name: str, *, wallet: str = "acme", size: str = "small", state: str = "Running") -> str:
         """Make an agent's record."""

@@ -20,6 +20,15 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- Notes that a reason is over; the caller decides the wallet afterwards. False when there was no such reason.
+CREATE FUNCTION money.note_lift(wallet bigint, why text, about text, who text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE money.billing_hold h SET lifted_at = money.now_s(), lifted_by = who
+    WHERE h.wallet_id = wallet AND h.cause = why AND h.ref = about AND h.lifted_at IS NULL;
+    RETURN FOUND;
+END $$;
+
 CREATE FUNCTION money.is_held(wallet bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN EXISTS (SELECT 1 FROM money.billing_hold h WHERE h.wallet_id = wallet AND h.lifted_at IS NULL);
@@ -51,9 +60,7 @@ DECLARE
     w money.wallet := money.lock_wallet(wallet_id);
     t bigint := greatest(money.now_s(), w.as_of);
 BEGIN
-    UPDATE money.billing_hold h SET lifted_at = money.now_s(), lifted_by = lift_hold.actor
-    WHERE h.wallet_id = w.id AND h.cause = lift_hold.cause AND h.ref = lift_hold.ref AND h.lifted_at IS NULL;
-    IF NOT FOUND THEN
+    IF NOT money.note_lift(w.id, cause, ref, actor) THEN
         RETURN false;
     END IF;
     w := money.advance(w, t);

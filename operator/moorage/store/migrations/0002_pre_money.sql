@@ -59,6 +59,7 @@ CREATE TABLE money.wallet (
     on_hold        boolean NOT NULL DEFAULT false,                     -- a dispute, a check or a person stops it
     low_micros     bigint NOT NULL DEFAULT 0 CHECK (low_micros >= 0),
     closed_at      timestamptz,
+    merged_into    bigint REFERENCES money.wallet CHECK (merged_into IS NULL OR closed_at IS NOT NULL),
     CONSTRAINT stopped_has_a_cut CHECK ((standing IN ('Exhausted', 'OnHold')) = (cut_at IS NOT NULL)),
     CONSTRAINT hold_is_its_standing CHECK ((standing = 'OnHold') = on_hold),
     CONSTRAINT nothing_charged_after_cut CHECK (as_of <= cut_at)
