@@ -12,6 +12,7 @@ from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.controllers.workqueue import KeyedQueue
 from moorage.jobs import runner
+from moorage.jobs.apply_payments import ApplyPayments
 from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.jobs.keep_lease import KeepLease
 from moorage.jobs.prove_nodes import ProveNodes
@@ -27,6 +28,7 @@ from moorage.model.observation import Unknown
 from moorage.model.offer import Platform
 from moorage.observability import Metrics
 from moorage.probes import Health
+from moorage.services.deposits import Deposits
 from moorage.services.snapshots import Snapshots
 from moorage.settings import Settings
 from moorage.store.agents import Agents
@@ -34,6 +36,7 @@ from moorage.store.database import Database
 from moorage.store.leader import Leadership
 from moorage.store.ledger import Ledger, LedgerRefusal
 from moorage.store.outbox import CHANNEL, Outbox
+from moorage.store.payments import Payments
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,7 @@ async def start(op: Operation) -> list[Task]:
         epoch=lambda: op.epoch.current,
         grace=timedelta(days=op.settings.snapshot_grace_days),
     )
+    deposits = Deposits(Payments(op.database), tills={})  # no payment provider is configured yet
     await op.database.listen(CHANNEL, wakeups.notified)
     work = {
         "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
@@ -86,6 +90,7 @@ async def start(op: Operation) -> list[Task]:
         "settle_due": settle.due,
         "settle_books": settle.books,
         "deliver_wakeups": wakeups.deliver,
+        "apply_payments": ApplyPayments(deposits, op.metrics).apply,
         "sweep_orphans": sweep.sweep,
         "sweep_uploads": SweepUploads(op.snapshots).sweep,
     }

@@ -62,6 +62,9 @@ class Metrics:
         self.leader = Gauge("moorage_leader", "1 while this process leads.", **at)
         self.settled = Counter("moorage_wallets_settled_total", "Wallets settled because they were due.", **at)
         self.exhausted = Counter("moorage_wallets_exhausted_total", "Wallets that reached zero.", **at)
+        self.payments = Counter(
+            "moorage_payments_total", "Looks at payments that had news, by what came of them.", ["outcome"], **at
+        )
         self.snapshots = Counter(
             "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
         )

@@ -52,6 +52,13 @@ class ObjectStore(Protocol):
         """Remove an object; one that is gone already is fine."""
 
 
+class PaymentObjects(Protocol):
+    """One payment provider, read only: the truth about a payment is what it shows now, not what it once told us."""
+
+    async def fetch(self, obj_id: str) -> bytes | None:
+        """The object as it is now, in JSON; None when the provider does not know it. Raises Transient."""
+
+
 class TokenReviewer(Protocol):
     """Asks the API server about a bearer token."""
 

@@ -1,0 +1,1 @@
+"""Money arithmetic on integers; pure."""
