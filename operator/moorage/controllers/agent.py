@@ -24,6 +24,8 @@ from moorage.store.agents import Agents
 
 # A normal start is Ready sooner than this; its interim status would be a write that nobody sees.
 PATIENCE_SECONDS = 5.0
+# Once told that it starts, a reader gains little from each of its steps; what takes longer than this is told again.
+LONG_START_SECONDS = 60.0
 # What the cluster refused may fit later (a quota that frees up); nobody rings when it does.
 REFUSED_SECONDS = 30.0
 
@@ -123,9 +125,11 @@ class AgentController:
         status = conditions.agent_status(
             agent, record, seen, problem=problem, rate_picos=size.rate_picos if size else None
         )
-        age_seconds = (record.now - record.state_since).total_seconds()
-        if conditions.is_starting(status) and age_seconds < PATIENCE_SECONDS:
-            return PATIENCE_SECONDS - age_seconds
+        if conditions.is_starting(status):
+            patience = LONG_START_SECONDS if conditions.is_starting(agent.status) else PATIENCE_SECONDS
+            age_seconds = (record.now - record.state_since).total_seconds()
+            if age_seconds < patience:
+                return patience - age_seconds
         await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return None
 

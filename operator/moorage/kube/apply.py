@@ -62,9 +62,8 @@ class Applier:
         with self._world.writing(manifest):
             live = self._world.live(manifest)
             if live is None:
-                body = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": NEVER_A_VERSION}}
                 try:
-                    return self._written(kind, path, manifest, await self._client.apply(path, body))
+                    return self._written(kind, path, manifest, await self._made(kind, path, manifest))
                 except failures.Conflict:
                     live = await self._unseen(kind, path)
             ownership.claim(live, manifest)
@@ -142,6 +141,13 @@ class Applier:
         """Ask the server itself, for where absence allows something irreversible a cache is not enough."""
         found = await self._client.get(kinds.object_path(kind, namespace, name), HasMetadata)
         return found is None or found.metadata.uid != uid
+
+    async def _made(self, kind: Kind, path: str, manifest: Manifest) -> bytes:
+        """Create an object; raises Conflict when the name is taken."""
+        if kind in IMMUTABLE:  # never applied again, so nobody needs to know which fields were ours
+            return await self._client.create(path.rpartition("/")[0], manifest)
+        body = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": NEVER_A_VERSION}}
+        return await self._client.apply(path, body)
 
     async def _unseen(self, kind: Kind, path: str) -> dict[str, Any]:
         """The object that has the name, though no watch of ours showed it."""

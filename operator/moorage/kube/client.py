@@ -127,11 +127,10 @@ class Client:
         """Server-side apply of the status; `path` is the object's."""
         return await self.apply(f"{path}/status", manifest, manager=STATUS_FIELD_MANAGER)
 
-    async def create(self, path: str, body: Mapping[str, Any], type_: type[T]) -> T:
-        """Create in a collection (or a virtual resource such as a token review) and read the answer."""
+    async def create(self, path: str, manifest: Mapping[str, Any]) -> bytes:
+        """Create in a collection (or a virtual resource such as a token review); the answer is still encoded."""
         query = f"fieldManager={FIELD_MANAGER}&fieldValidation=Strict"
-        created: T = decoded(type_, await self._call(_Call("POST", path, query, body)))
-        return created
+        return await self._call(_Call("POST", path, query, manifest))
 
     async def delete(
         self, path: str, *, uid: str, grace_period_seconds: int | None = None, propagation: str | None = None

@@ -5,6 +5,7 @@ import msgspec
 from moorage.kube import kinds
 from moorage.kube.client import Client
 from moorage.kube.objects import Pod
+from moorage.kube.wire import decoded
 from moorage.model.identity import Identity
 
 PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -39,7 +40,7 @@ class KubernetesTokenReviewer:
             "kind": "TokenReview",
             "spec": {"token": token, "audiences": [audience]},
         }
-        status = (await self._client.create(PATH, body, _Review)).status
+        status = decoded(_Review, await self._client.create(PATH, body)).status
         name = status.user.username.removeprefix(SERVICE_ACCOUNT_PREFIX)
         pod_name = status.user.extra.get("authentication.kubernetes.io/pod-name", [])
         pod_uid = status.user.extra.get("authentication.kubernetes.io/pod-uid", [])

@@ -4,6 +4,7 @@ Conditions come without `lastTransitionTime`: whoever writes the status adds it.
 second, so that an agent at work costs no writes.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -61,10 +62,10 @@ def agent_status(
     return status
 
 
-def is_starting(status: StatusManifest) -> bool:
+def is_starting(status: Mapping[str, Any]) -> bool:  # Any: a status, ours or as it was watched
     """Whether an agent's status says only that its pod is on the way to being ready."""
-    ready = next(item for item in status["conditions"] if item["type"] == ConditionType.READY)
-    return ready["status"] == Status.FALSE and ready["reason"] in STARTING
+    ready = [item for item in status.get("conditions", ()) if item["type"] == ConditionType.READY]
+    return bool(ready) and ready[0]["status"] == Status.FALSE and ready[0]["reason"] in STARTING
 
 
 def wallet_status(wallet: Wallet, view: WalletView | None, *, problem: Reason | None) -> StatusManifest:

@@ -415,6 +415,10 @@ def test_is_starting_tells_a_normal_start_from_trouble(seen: dict[str, Any], sta
     assert conditions.is_starting(status_of(seen=observation(**seen))) is starting
 
 
+def test_an_agent_that_was_told_nothing_yet_is_not_starting() -> None:
+    assert not conditions.is_starting({})
+
+
 wallet_view = factories.wallet_view
 
 
