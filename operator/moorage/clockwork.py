@@ -14,6 +14,7 @@ from moorage.controllers.workqueue import KeyedQueue
 from moorage.jobs import runner
 from moorage.jobs.apply_payments import ApplyPayments
 from moorage.jobs.deliver_wakeups import DeliverWakeups
+from moorage.jobs.expire_reservations import ExpireReservations
 from moorage.jobs.keep_lease import KeepLease
 from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.settle_wallets import SettleWallets
@@ -34,6 +35,7 @@ from moorage.settings import Settings
 from moorage.store.agents import Agents
 from moorage.store.database import Database
 from moorage.store.leader import Leadership
+from moorage.store.leases import Reservations
 from moorage.store.ledger import Ledger, LedgerRefusal
 from moorage.store.outbox import CHANNEL, Outbox
 from moorage.store.payments import Payments
@@ -89,6 +91,7 @@ async def start(op: Operation) -> list[Task]:
         "prove_nodes": ProveNodes(op.ledger, op.world.node_proofs, lambda: op.epoch.current).prove,
         "settle_due": settle.due,
         "settle_books": settle.books,
+        "expire_reservations": ExpireReservations(Reservations(op.database), lambda: op.epoch.current).expire,
         "deliver_wakeups": wakeups.deliver,
         "apply_payments": ApplyPayments(deposits, op.metrics).apply,
         "sweep_orphans": sweep.sweep,

@@ -10,7 +10,18 @@ ROLES = ["moorage_app", "moorage_gateway", "moorage_read", "moorage_verify"]
 CLOCK = {"clock", "now_s"}
 # What the small roles may call, complete. The application may call every door, and no inner function but the clock.
 CALLS = {
-    "moorage_gateway": set(),
+    "moorage_gateway": {
+        "register_gateway",
+        "lease_open",
+        "lease_resize",
+        "lease_close",
+        "lease_flush",
+        "leases_asked_back",
+        "open_leases",
+        "hold_open",
+        "hold_settle",
+        "hold_void",
+    },
     "moorage_read": CLOCK | {"current_rate", "zero_at", "missing_micros", "accrued_balance_micros"},
     "moorage_verify": CLOCK | {"zero_at", "seal_next", "broken_seal", "record_verification"},
 }

@@ -87,7 +87,7 @@ async def test_every_column_of_a_system_entry_is_sealed(world: World, seals: Sea
         "SELECT attname FROM pg_attribute WHERE attrelid = 'money.system_entry'::regclass AND attnum > 0"
         " AND NOT attisdropped"
     )
-    assert {row["attname"] for row in columns} == {*SYSTEM_FLIPS, "id", "run_id", "xid"}
+    assert {row["attname"] for row in columns} == {*SYSTEM_FLIPS, "id", "run_id", "reservation_id", "xid"}
     for column, flipped in SYSTEM_FLIPS.items():
         await _tampered(world, "system_entry", f"UPDATE money.system_entry SET {column} = {flipped}")
         assert await _found(world) == ("system entry 1", "seal 1"), column
@@ -178,7 +178,8 @@ async def test_the_bytes_are_those_of_the_page(world: World, seals: Seals) -> No
     leaves = [_entry_leaf(row) for row in await world.sql.fetch("SELECT * FROM money.entry ORDER BY wallet_id, seq")]
     for row in await world.sql.fetch("SELECT * FROM money.system_entry ORDER BY id"):
         numbers = [row[name] for name in ("id", "debit", "credit", "amount_picos", "run_id")]
-        leaves.append(_sha(struct.pack(">5q", *numbers), _time(row["at"]), struct.pack(">q", row["xid"])))
+        # No lease or hold is a uuid of zeros.
+        leaves.append(_sha(struct.pack(">5q", *numbers), _time(row["at"]), struct.pack(">q", row["xid"]), bytes(16)))
     head = struct.pack(">5q", made.no, made.from_xid, made.to_xid, made.entries, made.system_entries)
     assert made.hash == _sha(head, _time(made.at), bytes(32), _sha(*leaves)).hex()
 

@@ -12,6 +12,7 @@ from moorage.model.ledger import Granted, WalletView
 from moorage.model.payments import Applied, Posting, Source
 from moorage.store import ledger_verify
 from moorage.store.database import Database
+from moorage.store.leases import GATEWAY_ROLE, Leases
 from moorage.store.ledger import Ledger
 from moorage.store.payments import Payments
 
@@ -35,7 +36,9 @@ class World:
     sql: "asyncpg.Connection[Any]"
     ledger: Ledger
     epoch: int = 1
+    url: str = ""
     tenants: dict[str, uuid.UUID] = field(default_factory=dict)
+    gateways: list[Database] = field(default_factory=list)
 
     async def at(self, now_s: float) -> None:
         """Set the database's clock."""
@@ -143,6 +146,11 @@ class World:
         """Settle everybody."""
         await self.ledger.settle_all(epoch=self.epoch)
 
+    async def gateway(self, name: str = "gw") -> Leases:
+        """A new life of a gateway, with a gateway's rights and a session of its own."""
+        self.gateways.append(await Database.connect(self.url, size_max=2, role=GATEWAY_ROLE))
+        return await Leases.register(self.gateways[-1], name)
+
     async def see(self, name: str = "acme") -> WalletView:
         """The wallet as it stands."""
         view = await self.ledger.wallet(name)
@@ -177,10 +185,12 @@ async def new_world(url: str) -> AsyncIterator[World]:
     try:
         await sql.execute(FAKE_CLOCK)
         await sql.execute("UPDATE moorage.leader SET epoch = 1, holder = 'test', expires_at = 'infinity'")
-        world = World(database, sql, Ledger(database))
+        world = World(database, sql, Ledger(database), url=url)
         await world.ledger.publish_rate(size="small", rate_picos=RATE_PICOS)
         await world.prove(node_a=START_S)
         yield world
+        for gateway in world.gateways:
+            await gateway.close()
     finally:
         await database.close()
         await sql.close()

@@ -82,8 +82,9 @@ BEGIN
 END $$;
 
 -- Moves usage (or, negative, a correction) between the wallet and revenue; what is below one micro stays in the carry.
-CREATE FUNCTION money.post_usage(w money.wallet, picos bigint, kind text, run_id bigint, effective_at bigint)
-RETURNS money.wallet LANGUAGE plpgsql AS $$
+CREATE FUNCTION money.post_usage(
+    w money.wallet, picos bigint, kind text, run_id bigint, effective_at bigint, contra bigint DEFAULT -2
+) RETURNS money.wallet LANGUAGE plpgsql AS $$
 DECLARE
     total  bigint := w.carry_picos + picos;
     micros bigint;
@@ -96,7 +97,7 @@ BEGIN
     IF micros > 0 AND micros > w.balance_micros - w.held_micros THEN
         RAISE EXCEPTION 'usage of % micros would overdraw wallet %', micros, w.id;
     END IF;
-    RETURN money.post(w, -2, -micros, kind, NULL, effective_at, run_id => run_id);
+    RETURN money.post(w, contra, -micros, kind, NULL, effective_at, run_id => run_id);
 END $$;
 
 -- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet.
@@ -149,7 +150,7 @@ BEGIN
     IF w.burn_picos > 0 OR joined > 0 THEN
         w.as_of := settled;  -- an idle wallet stands still, so that its next run starts it
     END IF;
-    IF walk.zero IS NOT NULL THEN
+    IF walk.zero IS NOT NULL AND NOT money.awaits_slices(w, t) THEN
         w.cut_at := w.as_of;
     END IF;
     RETURN w;

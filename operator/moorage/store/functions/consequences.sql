@@ -122,7 +122,8 @@ END $$;
 -- The next moment somebody has to look at this wallet; always in the future, NULL when nothing can happen by itself.
 CREATE FUNCTION money.next_look(w money.wallet, zero bigint, t bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    again_s constant bigint := t + 5;  -- something is due but its proof is late
+    -- Something is due, but its proof is late or slices may still come back.
+    again_s constant bigint := coalesce(w.reclaim_at + (SELECT reclaim_seconds FROM money.policy), t + 5);
     low_s   bigint;
 BEGIN
     IF w.cut_at IS NOT NULL THEN
@@ -143,19 +144,31 @@ DECLARE
     zero    bigint := money.predicted_zero(w);
     was     text := w.standing;
     was_due bigint := w.due_at;
+    asked   bigint := w.reclaim_at;
+    at_zero boolean;
 BEGIN
     -- Stopping does not wait for the proof, charging does. But a clock that jumps stops nobody without proof.
-    IF w.cut_at IS NULL AND (w.on_hold OR w.balance_micros <= w.held_micros OR (
-            zero <= t AND t - zero <= (SELECT catchup_max_seconds FROM money.policy))) THEN
+    at_zero := coalesce(w.on_hold OR w.balance_micros <= 0 OR (
+        zero <= t AND t - zero <= (SELECT catchup_max_seconds FROM money.policy)), false);
+    IF w.cut_at IS NULL AND at_zero AND NOT money.awaits_slices(w, t) THEN
         w.cut_at := greatest(w.as_of, least(zero, t));
     END IF;
+    w.reclaim_at := CASE WHEN w.cut_at IS NULL AND at_zero THEN coalesce(asked, t) END;
     w.standing := CASE WHEN w.on_hold THEN 'OnHold' WHEN w.cut_at IS NOT NULL THEN 'Exhausted'
                        WHEN w.balance_micros < w.low_micros THEN 'Low' ELSE 'Funded' END;
     w.due_at := money.next_look(w, zero, t);
+    -- An early look is cheap, moving a timer is not: it stays when it comes sooner, and goes well ahead when it must
+    -- move, since whoever spends moves it again and again.
+    IF was_due > t AND was_due <= w.due_at THEN
+        w.due_at := was_due;
+    ELSIF w.due_at < was_due AND w.due_at - t > 15 THEN
+        w.due_at := t + (w.due_at - t) * 9 / 10;
+    END IF;
     UPDATE money.wallet SET
         balance_micros = w.balance_micros, held_micros = w.held_micros, seq = w.seq, burn_picos = w.burn_picos,
         waiting = w.waiting, as_of = w.as_of, carry_picos = w.carry_picos, due_at = w.due_at,
-        standing = w.standing, cut_at = w.cut_at, on_hold = w.on_hold, low_micros = w.low_micros
+        standing = w.standing, cut_at = w.cut_at, on_hold = w.on_hold, low_micros = w.low_micros,
+        reclaim_at = w.reclaim_at
     WHERE id = w.id;
     IF w.due_at IS NULL THEN
         DELETE FROM money.timer WHERE wallet_id = w.id;
@@ -168,6 +181,8 @@ BEGIN
             PERFORM money.veto_agents(w);
         END IF;
         PERFORM money.announce(w);
+    ELSIF asked IS NULL AND w.reclaim_at IS NOT NULL THEN
+        PERFORM money.announce(w);
     END IF;
     RETURN w;
 END $$;
@@ -176,8 +191,9 @@ END $$;
 CREATE FUNCTION money.announce(w money.wallet) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO moorage.outbox (kind, name, reason)
-    VALUES ('Wallet', w.name, CASE w.standing WHEN 'Exhausted' THEN 'ZeroBalance' WHEN 'OnHold' THEN 'BillingOnHold'
-                                              WHEN 'Low' THEN 'LowBalance' ELSE 'Funded' END);
+    VALUES ('Wallet', w.name, CASE WHEN w.reclaim_at IS NOT NULL THEN 'Reclaim' ELSE CASE w.standing
+        WHEN 'Exhausted' THEN 'ZeroBalance' WHEN 'OnHold' THEN 'BillingOnHold' WHEN 'Low' THEN 'LowBalance'
+        ELSE 'Funded' END END);
     PERFORM pg_notify('moorage', '');
 END $$;
 

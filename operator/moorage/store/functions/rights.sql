@@ -29,6 +29,18 @@ TO moorage_app;
 -- A statement names agents, and nothing else of them.
 GRANT SELECT (uid, namespace, name) ON moorage.agent TO moorage_read;
 
+-- A gateway takes slices and reports what it spent; it reads no table and moves nothing else.
+GRANT EXECUTE ON FUNCTION
+    money.register_gateway(text), money.lease_open(text, bigint, uuid, bigint, bigint, bigint),
+    money.lease_resize(text, bigint, uuid, bigint), money.lease_close(text, bigint, uuid),
+    money.lease_flush(text, bigint, money.request[]), money.leases_asked_back(text, bigint),
+    money.open_leases(text, bigint), money.hold_open(text, bigint, uuid, bigint, uuid, bigint),
+    money.hold_settle(text, bigint, money.request), money.hold_void(text, bigint, uuid)
+TO moorage_gateway;
+GRANT EXECUTE ON FUNCTION
+    money.expire_leases(bigint, integer), money.expire_holds(bigint, integer), money.prepare_usage_days(bigint, integer)
+TO moorage_app;
+
 -- Whoever checks the books sees all of them, and no keys.
 GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_verify;
 GRANT SELECT ON moorage.agent, moorage.leader TO moorage_verify;

@@ -9,7 +9,7 @@ INVARIANTS = (
         """SELECT id, name FROM money.wallet
            WHERE standing <> CASE WHEN on_hold THEN 'OnHold' WHEN cut_at IS NOT NULL THEN 'Exhausted'
                                   WHEN balance_micros < low_micros THEN 'Low' ELSE 'Funded' END
-              OR (cut_at IS NULL AND balance_micros <= held_micros) OR as_of > cut_at""",
+              OR (cut_at IS NULL AND balance_micros <= 0) OR as_of > cut_at""",
     ),
     Invariant(
         "I-15",

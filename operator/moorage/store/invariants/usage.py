@@ -21,7 +21,7 @@ INVARIANTS = (
     ),
     Invariant(
         "I-7",
-        "what was charged for seconds is what the entries say, to the pico-credit",
+        "what was charged for seconds and tokens is what the entries say, to the pico-credit",
         """SELECT w.id, w.name FROM money.wallet w
             LEFT JOIN (SELECT wallet_id, sum(amount_picos) AS picos FROM money.line GROUP BY wallet_id) l
                 ON l.wallet_id = w.id
@@ -32,9 +32,16 @@ INVARIANTS = (
                                   (SELECT coalesce(sum(upper(p) - lower(p)), 0)
                                    FROM unnest(r.absorbed) p) AS absorbed) h
                        WHERE r.ended IS NULL GROUP BY r.wallet_id) o ON o.wallet_id = w.id
+            LEFT JOIN (SELECT wallet_id, sum(picos) AS picos FROM (
+                           -- The fraction of an open lease joins the carry when the lease ends.
+                           SELECT wallet_id, late_picos + spent_picos
+                                             - CASE state WHEN 'Open' THEN spent_picos % 1000000 ELSE 0 END AS picos
+                           FROM money.lease UNION ALL SELECT wallet_id, paid_picos FROM money.hold) tokens
+                       GROUP BY wallet_id) m ON m.wallet_id = w.id
             LEFT JOIN (SELECT wallet_id, sum(amount_micros) AS micros FROM money.entry
-                       WHERE kind IN ('Usage', 'Correction') GROUP BY wallet_id) e ON e.wallet_id = w.id
-            WHERE coalesce(l.picos, 0) + coalesce(o.picos, 0) <> w.carry_picos - 1000000 * coalesce(e.micros, 0)""",
+                       WHERE kind IN ('Usage', 'Correction', 'Model') GROUP BY wallet_id) e ON e.wallet_id = w.id
+            WHERE coalesce(l.picos, 0) + coalesce(o.picos, 0) + coalesce(m.picos, 0) <>
+                  w.carry_picos - 1000000 * coalesce(e.micros, 0)""",
     ),
     Invariant(
         "I-8",
