@@ -15,6 +15,7 @@ from moorage.jobs import runner
 from moorage.jobs.apply_payments import ApplyPayments
 from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.jobs.expire_reservations import ExpireReservations
+from moorage.jobs.keep_credit import KeepCredit
 from moorage.jobs.keep_lease import KeepLease
 from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.settle_wallets import SettleWallets
@@ -39,6 +40,7 @@ from moorage.store.leases import Reservations
 from moorage.store.ledger import Ledger, LedgerRefusal
 from moorage.store.outbox import CHANNEL, Outbox
 from moorage.store.payments import Payments
+from moorage.store.wallets import Wallets
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ async def start(op: Operation) -> list[Task]:
         grace=timedelta(days=op.settings.snapshot_grace_days),
     )
     deposits = Deposits(Payments(op.database), tills={})  # no payment provider is configured yet
+    credit = KeepCredit(Wallets(op.database))
     await op.database.listen(CHANNEL, wakeups.notified)
     work = {
         "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
@@ -94,6 +97,8 @@ async def start(op: Operation) -> list[Task]:
         "expire_reservations": ExpireReservations(Reservations(op.database), lambda: op.epoch.current).expire,
         "deliver_wakeups": wakeups.deliver,
         "apply_payments": ApplyPayments(deposits, op.metrics).apply,
+        "expire_credit": credit.expire,
+        "record_consumption": credit.consume,
         "sweep_orphans": sweep.sweep,
         "sweep_uploads": SweepUploads(op.snapshots).sweep,
     }

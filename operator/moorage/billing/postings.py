@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from moorage.model.money import AMOUNT_MICROS_MAX
 from moorage.model.payments import PaymentSnapshot, Posting, Trouble, Unbookable
+
+PAYER_LENGTH_MAX = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ def posting(seen: PaymentSnapshot, terms: Terms) -> Posting:
 
     Whether the wallet exists and can hold the credit is the ledger's to say: only it can look while it books.
     """
+    if seen.payer is not None and not (1 <= len(seen.payer) <= PAYER_LENGTH_MAX and seen.payer.isprintable()):
+        raise Unbookable(Trouble.MALFORMED_PAYLOAD)
     _check_amounts(seen)
     rate = _rate(seen, terms)
     paid_ext = seen.amount_ext if seen.paid else 0
@@ -83,7 +88,12 @@ def _rate(seen: PaymentSnapshot, terms: Terms) -> Rate:
 
 
 def _fee_micros(seen: PaymentSnapshot, fee_ext: int, terms: Terms) -> int:
-    return _known(terms.rates, seen.fee_currency or seen.currency).micros(fee_ext) if fee_ext else 0
+    if not fee_ext:
+        return 0
+    fee_micros = _known(terms.rates, seen.fee_currency or seen.currency).micros(fee_ext)
+    if fee_micros > AMOUNT_MICROS_MAX:
+        raise Unbookable(Trouble.AMOUNT_OVERFLOW)
+    return fee_micros
 
 
 def _known(rates: Mapping[str, Rate], currency: str) -> Rate:

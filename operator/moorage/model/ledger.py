@@ -19,6 +19,55 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """A correction that waits for a second person, or was asked for before with the same key."""
+
+    correction_id: int
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected:
+    """The result of a correction."""
+
+    wallet_name: str
+    amount_micros: int
+    balance_micros: int
+    standing: Standing
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionView:
+    """One correction that waits for a second person."""
+
+    id: int
+    wallet: str
+    amount_micros: int
+    reason: str
+    requested_by: str
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldView:
+    """One reason why a wallet is on hold."""
+
+    cause: str  # Dispute, Verification or Manual
+    ref: str
+    placed_at: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What a merge moved, and what the remaining wallet has now."""
+
+    moved_micros: int
+    balance_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """What one settlement did, and when the next wallet is due."""
 

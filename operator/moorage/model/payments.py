@@ -15,6 +15,13 @@ class Source(StrEnum):
     CHAIN = "Chain"
 
 
+class GrantKind(StrEnum):
+    """Credit that is given, not bought."""
+
+    PROMO = "Promo"
+    PLAN = "Plan"
+
+
 class Trouble(StrEnum):
     """Why a payment waits in suspense instead of being booked."""
 

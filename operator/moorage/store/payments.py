@@ -8,8 +8,6 @@ from typing import Any
 import asyncpg
 
 from moorage.model import clock
-from moorage.model.conditions import Reason
-from moorage.model.errors import MoorageError, Permanent
 from moorage.model.payments import (
     Applied,
     Outcome,
@@ -20,10 +18,9 @@ from moorage.model.payments import (
     Taken,
     Trouble,
 )
+from moorage.store import refusals
 from moorage.store.database import Database
-
-UNKNOWN_WALLET = "MO002"
-NOT_WAITING = "MO043"
+from moorage.store.ledger import LedgerRefusal
 
 _PAYMENTS = """
 SELECT p.source, p.obj_id, w.name AS wallet, p.payer, p.currency, p.ext_amount, p.granted_micros, p.reversed_micros,
@@ -40,10 +37,6 @@ FROM money.suspense WHERE resolved_at IS NULL ORDER BY deadline, id
 """
 
 
-class PaymentRefusal(MoorageError):
-    """The ledger refuses what a person asked for; the text is a sentence for the user."""
-
-
 class Payments:
     """Every method is repeatable: what is booked already is not booked again."""
 
@@ -51,12 +44,18 @@ class Payments:
         self._database = database
 
     async def keep_event(self, *, source: Source, ext_id: str, obj_id: str, payload: bytes) -> bool:
-        """Keep an event as it came, before a provider is answered; False when it was kept before.
+        """Keep an event before a provider is answered; False when it was kept before.
 
-        `payload` is JSON whose signature was verified.
+        `payload` is JSON whose signature was verified. Raises LedgerRefusal when it is no JSON, or when an id has not
+        between 1 and 160 characters.
         """
         sql = "SELECT money.keep_event($1, $2, $3, $4::jsonb) AS kept"
-        row = await self._call(sql, source.value, ext_id, obj_id, payload.decode())
+        try:
+            # Postgres cannot store the character 0; nothing in a payload is believed, so nothing is lost without it.
+            text = payload.decode().replace("\\u0000", "")
+            row = await refusals.call(self._database, sql, source.value, ext_id, obj_id, text)
+        except (ValueError, asyncpg.DataError, asyncpg.CheckViolationError) as error:
+            raise LedgerRefusal("this is no event") from error
         return bool(row["kept"])
 
     async def take(self, sources: Sequence[Source], *, objects_max: int) -> list[Taken]:
@@ -77,31 +76,37 @@ class Payments:
     async def put_back(self, taken: Taken, *, code: str) -> None:
         """The object could not be read; `code` is a word of ours."""
         sql = "SELECT money.put_back($1, $2, $3, $4)"
-        await self._call(sql, taken.source.value, taken.obj_id, list(taken.events), code)
+        await refusals.call(self._database, sql, taken.source.value, taken.obj_id, list(taken.events), code)
 
     async def apply(self, posting: Posting, *, version: int, events: Sequence[str] = ()) -> Applied:
         """Book what a payment should be and is not yet, and end the events that led to it."""
         snapshot = json.dumps({**dataclasses.asdict(posting), "version": version})
-        row = await self._call("SELECT * FROM money.apply_object($1::jsonb, $2)", snapshot, list(events))
+        row = await refusals.call(
+            self._database, "SELECT * FROM money.apply_object($1::jsonb, $2)", snapshot, list(events)
+        )
         return _applied(row)
 
     async def suspend(self, taken: Taken, trouble: Trouble) -> None:
         """Keep an object that cannot be used for a person, and end its events."""
         sql = "SELECT money.suspend_object($1, $2, $3, $4)"
-        await self._call(sql, taken.source.value, taken.obj_id, trouble.value, list(taken.events))
+        await refusals.call(self._database, sql, taken.source.value, taken.obj_id, trouble.value, list(taken.events))
 
     async def assign(self, *, source: Source, obj_id: str, wallet_name: str, actor: str) -> Applied:
         """A person says whose payment it is; it is booked at once."""
         sql = "SELECT * FROM money.assign_payment($1, $2, $3, $4)"
-        return _applied(await self._call(sql, source.value, obj_id, wallet_name, actor))
+        return _applied(await refusals.call(self._database, sql, source.value, obj_id, wallet_name, actor))
 
     async def dismiss(self, *, source: Source, obj_id: str, note: str, actor: str) -> None:
         """A person says that nothing is to be booked."""
-        await self._call("SELECT money.dismiss_payment($1, $2, $3, $4)", source.value, obj_id, note, actor)
+        await refusals.call(
+            self._database, "SELECT money.dismiss_payment($1, $2, $3, $4)", source.value, obj_id, note, actor
+        )
 
     async def link_payer(self, *, source: Source, payer: str, wallet_name: str, actor: str) -> None:
         """What this payer pays from now on is this wallet's."""
-        await self._call("SELECT money.link_payer($1, $2, $3, $4)", source.value, payer, wallet_name, actor)
+        await refusals.call(
+            self._database, "SELECT money.link_payer($1, $2, $3, $4)", source.value, payer, wallet_name, actor
+        )
 
     async def payments(
         self, *, wallet: str | None = None, obj_id: str | None = None, limit: int = 50
@@ -134,16 +139,6 @@ class Payments:
             )
             for row in await self._database.rows(_SUSPENSE)
         ]
-
-    async def _call(self, sql: str, *args: object) -> Any:  # Any: asyncpg.Record has no types
-        try:
-            return await self._database.row(sql, *args)
-        except asyncpg.PostgresError as error:
-            if error.sqlstate == UNKNOWN_WALLET:
-                raise Permanent(Reason.WALLET_NOT_FOUND, str(error)) from error
-            if error.sqlstate == NOT_WAITING:
-                raise PaymentRefusal(str(error)) from error
-            raise
 
 
 def _applied(row: Any) -> Applied:

@@ -82,6 +82,9 @@ BEGIN
     IF amount IS NULL OR amount <= 0 OR amount > 9000000000000 THEN
         RAISE EXCEPTION 'a grant is a positive amount of at most 9000000 credits' USING ERRCODE = 'MO003';
     END IF;
+    IF split_part(grant_key, '/', 1) IN ('Stripe', 'Tribute', 'Chain', 'Promo', 'Plan', 'Expiry', 'Manual', 'Merge') THEN
+        RAISE EXCEPTION 'a key of this form belongs to the ledger itself' USING ERRCODE = 'MO004';
+    END IF;
     -- The key is locked before the wallet: two grants with one key wait for each other, whichever wallets they name.
     PERFORM pg_advisory_xact_lock(hashtextextended(grant_key, 7400001));
     PERFORM 1 FROM money.wallet x WHERE x.name = wallet_name AND x.closed_at IS NULL FOR NO KEY UPDATE;
@@ -126,7 +129,9 @@ BEGIN
     PERFORM moorage.require_epoch(epoch);
     PERFORM 1 FROM money.wallet x WHERE x.id = (SELECT a.wallet_id FROM moorage.agent a WHERE a.uid = for_agent)
     FOR NO KEY UPDATE;
-    SELECT x.* INTO w FROM money.wallet x JOIN moorage.agent a ON a.wallet_id = x.id WHERE a.uid = for_agent;
+    -- Locked again, because the agent's wallet may have been merged into another one meanwhile.
+    SELECT x.* INTO w FROM money.wallet x JOIN moorage.agent a ON a.wallet_id = x.id WHERE a.uid = for_agent
+    FOR NO KEY UPDATE OF x;
     IF w.id IS NULL THEN
         RAISE EXCEPTION 'this agent has no wallet' USING ERRCODE = 'MO002';
     END IF;

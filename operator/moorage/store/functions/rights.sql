@@ -19,11 +19,15 @@ GRANT EXECUTE ON FUNCTION
     money.publish_rate(text, bigint)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION
-    money.apply_object(jsonb, text[]), money.assign_payment(text, text, text, text),
-    money.dismiss_payment(text, text, text, text), money.keep_event(text, text, text, jsonb),
+    money.apply_object(jsonb, text[]), money.approve_correction(bigint, text),
+    money.assign_payment(text, text, text, text), money.close_wallet(text, text, text),
+    money.dismiss_payment(text, text, text, text), money.expire_credit(integer),
+    money.give_credit(text, text, text, bigint, bigint, text, text), money.keep_event(text, text, text, jsonb),
     money.lift_hold(bigint, text, text, text), money.link_payer(text, text, text, text),
-    money.place_hold(bigint, text, text, text), money.put_back(text, text, text[], text),
-    money.suspend_object(text, text, text, text[]), money.take_events(text[], integer)
+    money.merge_wallets(text, text, text, text), money.place_hold(bigint, text, text, text),
+    money.put_back(text, text, text[], text), money.record_consumption(bigint, integer),
+    money.request_correction(text, bigint, text, text, text), money.suspend_object(text, text, text, text[]),
+    money.take_events(text[], integer)
 TO moorage_app;
 
 -- A statement names agents, and nothing else of them.

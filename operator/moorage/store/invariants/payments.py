@@ -35,4 +35,22 @@ INVARIANTS = (
                       SELECT coalesce(max(b.seq), 0) FROM money.entry b
                       WHERE b.wallet_id = w.id AND b.balance_after_micros >= 0))""",
     ),
+    Invariant(
+        "I-20",
+        "no credit paid for more than it brought, and all that was spent is paid by some credit or counted as open",
+        """SELECT c.wallet_id, c.wallet_id || '/' || c.credit_seq FROM (
+               SELECT wallet_id, credit_seq, sum(amount_micros) AS used FROM money.consumption
+               GROUP BY wallet_id, credit_seq) c
+           LEFT JOIN money.entry e ON e.wallet_id = c.wallet_id AND e.seq = c.credit_seq
+           LEFT JOIN money.credit_grant g ON g.wallet_id = c.wallet_id AND g.entry_seq = c.credit_seq
+           WHERE c.used > coalesce(e.amount_micros, 0) - coalesce(g.expired_micros, 0)
+           UNION ALL
+           SELECT h.wallet_id, h.wallet_id::text FROM money.consumption_head h
+           LEFT JOIN (SELECT wallet_id, sum(amount_micros) AS used FROM money.consumption GROUP BY wallet_id) c
+               ON c.wallet_id = h.wallet_id
+           WHERE h.pending_micros + coalesce(c.used, 0) <> -(
+               SELECT coalesce(sum(e.amount_micros), 0) FROM money.entry e
+               WHERE e.wallet_id = h.wallet_id AND e.seq <= h.upto_seq
+                 AND e.kind IN ('Usage', 'Correction', 'Model', 'Domain'))""",
+    ),
 )

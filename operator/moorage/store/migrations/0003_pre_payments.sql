@@ -124,5 +124,55 @@ CREATE TABLE money.billing_hold (
 );
 CREATE UNIQUE INDEX billing_hold_open ON money.billing_hold (wallet_id, cause, ref) WHERE lifted_at IS NULL;
 
+-- Credit that is given, not bought: by a campaign, or by a plan for a period. It is used up before bought credit.
+CREATE TABLE money.credit_grant (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    wallet_id      bigint NOT NULL REFERENCES money.wallet,
+    kind           text NOT NULL CHECK (kind IN ('Promo', 'Plan')),
+    campaign       text NOT NULL CHECK (length(campaign) BETWEEN 1 AND 100),  -- or plan and period
+    entry_seq      bigint NOT NULL,
+    amount_micros  bigint NOT NULL CHECK (amount_micros > 0),
+    granted_at     bigint NOT NULL,
+    expires_at     bigint NOT NULL CHECK (expires_at > granted_at),
+    expired_micros bigint CHECK (expired_micros BETWEEN 0 AND amount_micros),  -- NULL until it has expired
+    UNIQUE (kind, campaign, wallet_id)
+);
+CREATE INDEX credit_grant_expiry ON money.credit_grant (expires_at) WHERE expired_micros IS NULL;
+CREATE INDEX credit_grant_wallet ON money.credit_grant (wallet_id, entry_seq);
+
+-- Which credit (the entry that brought it) paid for what was spent up to an entry. Written behind the charges.
+CREATE TABLE money.consumption (
+    wallet_id     bigint NOT NULL,
+    upto_seq      bigint NOT NULL,
+    credit_seq    bigint NOT NULL,
+    amount_micros bigint NOT NULL CHECK (amount_micros > 0),
+    PRIMARY KEY (wallet_id, upto_seq, credit_seq)
+);
+CREATE INDEX consumption_credit ON money.consumption (wallet_id, credit_seq);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON money.consumption
+FOR EACH STATEMENT EXECUTE FUNCTION money.refuse_change();
+
+CREATE TABLE money.consumption_head (
+    wallet_id      bigint PRIMARY KEY,
+    upto_seq       bigint NOT NULL,
+    pending_micros bigint NOT NULL  -- spent and no credit found for it, or, negative, given back and not used up yet
+);
+
+-- A change of a balance by hand: one person asks, another one agrees.
+CREATE TABLE money.correction (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key           text NOT NULL UNIQUE CHECK (length(key) BETWEEN 1 AND 160),
+    wallet_id     bigint NOT NULL REFERENCES money.wallet,
+    amount_micros bigint NOT NULL CHECK (amount_micros <> 0 AND abs(amount_micros) <= 9000000000000),
+    reason        text NOT NULL CHECK (length(reason) BETWEEN 1 AND 1000),
+    requested_by  text NOT NULL,
+    requested_at  bigint NOT NULL,
+    approved_by   text CHECK (approved_by <> requested_by),
+    approved_at   bigint,
+    CHECK ((approved_by IS NULL) = (approved_at IS NULL))
+);
+
+GRANT SELECT ON money.credit_grant, money.consumption, money.consumption_head, money.correction
+TO moorage_app, moorage_read, moorage_verify;
 GRANT SELECT ON money.inbox, money.payment, money.payer, money.suspense, money.platform_entry, money.billing_hold
 TO moorage_app, moorage_read, moorage_verify;
