@@ -35,7 +35,7 @@ def explain(name: str, at: datetime | None, as_json: bool) -> None:
     at_s = None if at is None else clock.floor_seconds(at.replace(tzinfo=UTC))
     found = terminal.with_database(lambda database: statements.explain(database, name, at_s), role=READ_ROLE)
     if found is None:
-        raise _unknown(name)
+        raise terminal.unknown_wallet(name)
     if as_json:
         terminal.print_json(dataclasses.asdict(found))
         return
@@ -86,7 +86,7 @@ def _with_wallet(name: str, call: Callable[[Database, int], Awaitable[T]]) -> T:
     async def work(database: Database) -> T:
         wallet = await statements.wallet_id(database, name)
         if wallet is None:
-            raise _unknown(name)
+            raise terminal.unknown_wallet(name)
         return await call(database, wallet)
 
     return terminal.with_database(work, role=READ_ROLE)
@@ -174,7 +174,3 @@ def _harmless(cell: object) -> object:
 def _print_json_line(entry: EntryView) -> None:
     cells = dataclasses.asdict(entry) | {"effective_at": clock.rfc3339(entry.effective_at)}
     click.echo(json.dumps(cells))
-
-
-def _unknown(name: str) -> click.ClickException:
-    return click.ClickException(f"There is no wallet named {name}; `moorage wallet list` shows all of them.")

@@ -73,6 +73,11 @@ def actor() -> str:
         return "cli:unknown"
 
 
+def unknown_wallet(name: str) -> click.ClickException:
+    """What to say when there is no such wallet."""
+    return click.ClickException(f"There is no wallet named {name}; `moorage wallet list` shows all of them.")
+
+
 def print_json(answer: Any) -> None:
     """Print an answer for programs; amounts are whole micro-credits, times are RFC 3339."""
     click.echo(json.dumps(answer, default=_plain, indent=2))

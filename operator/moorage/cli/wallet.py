@@ -44,7 +44,7 @@ def grant(name: str, amount: str, reason: str, key: str | None, as_json: bool) -
                 wallet_name=name, amount_micros=amount_micros, key=key, reason=reason, actor=actor
             )
         except Permanent as error:
-            raise _unknown(name) from error
+            raise terminal.unknown_wallet(name) from error
 
     granted = terminal.with_ledger(call)
     if as_json:
@@ -117,12 +117,8 @@ def list_wallets(as_json: bool) -> None:
 async def _view(ledger: Ledger, name: str) -> WalletView:
     view = await ledger.wallet(name)
     if view is None:
-        raise _unknown(name)
+        raise terminal.unknown_wallet(name)
     return view
-
-
-def _unknown(name: str) -> click.ClickException:
-    return click.ClickException(f"There is no wallet named {name}; `moorage wallet list` shows all of them.")
 
 
 def _time_to_zero(view: WalletView) -> str:
