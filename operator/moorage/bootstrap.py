@@ -35,16 +35,21 @@ from moorage.providers.s3_objects import S3Objects
 from moorage.services.keyring import Keyring, WrongRootKey
 from moorage.services.mover_sessions import MoverSessions
 from moorage.services.snapshots import Snapshots
+from moorage.services.witness import Witness
 from moorage.settings import Settings
 from moorage.store import connecting, migrate, root_key, schema
 from moorage.store.agents import Agents
-from moorage.store.database import Database
+from moorage.store.database import VERIFY_ROLE, Database
 from moorage.store.leader import Leadership
 from moorage.store.ledger import Ledger
+from moorage.store.lineage import Lineage
 from moorage.store.outbox import Outbox
+from moorage.store.seals import Seals
 from moorage.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
+
+PROOF_CONNECTIONS = 2
 
 loop_factory = uvloop.new_event_loop
 
@@ -103,14 +108,18 @@ async def run_operator(settings: Settings) -> None:
     probes.start()
     try:
         health.waiting_for = "database, object store and API server"
-        async with _foundation(settings, metrics) as base:
-            await operation.run(_operation(settings, base, metrics, health))
+        async with (
+            _foundation(settings, metrics) as base,
+            connecting.database(settings.database_url, size_max=PROOF_CONNECTIONS, role=VERIFY_ROLE) as proof,
+        ):
+            await operation.run(_operation(settings, base, proof, metrics, health))
     finally:
         probes.stop()
 
 
-def _operation(settings: Settings, base: Foundation, metrics: Metrics, health: Health) -> Operation:
+def _operation(settings: Settings, base: Foundation, proof: Database, metrics: Metrics, health: Health) -> Operation:
     """Wire the operator: bells on one side, reconciles on the other, the queue between."""
+    witness = Witness(lineage=Lineage(base.database), seals=Seals(proof), store=base.store, keyring=base.keyring)
     epoch, objects, platform = Epoch(), Objects(), knobs.platform(settings)
     controllers: dict[str, Reconcile] = {}
     queue: KeyedQueue[Key] = KeyedQueue(
@@ -143,8 +152,8 @@ def _operation(settings: Settings, base: Foundation, metrics: Metrics, health: H
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, leadership=Leadership(base.database, knobs.instance(settings)),
-        outbox=Outbox(base.database), snapshots=snapshots, world=world, objects=objects, queue=queue,
-        ring=ring, epoch=epoch, metrics=metrics, health=health,
+        outbox=Outbox(base.database), snapshots=snapshots, witness=witness, proof=proof, world=world, objects=objects,
+        queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.jobs.expire_reservations import ExpireReservations
 from moorage.jobs.keep_credit import KeepCredit
 from moorage.jobs.keep_lease import KeepLease
+from moorage.jobs.prove_books import ProveBooks
 from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.settle_wallets import SettleWallets
 from moorage.jobs.sweep_orphans import SweepOrphans
@@ -32,6 +33,7 @@ from moorage.observability import Metrics
 from moorage.probes import Health
 from moorage.services.deposits import Deposits
 from moorage.services.snapshots import Snapshots
+from moorage.services.witness import Witness
 from moorage.settings import Settings
 from moorage.store.agents import Agents
 from moorage.store.database import Database
@@ -61,6 +63,9 @@ class Operation:
     leadership: Leadership
     outbox: Outbox
     snapshots: Snapshots
+    witness: Witness
+    proof: Database
+    """Acts as moorage_verify."""
     world: World
     objects: Objects
     queue: KeyedQueue[Key]
@@ -72,6 +77,7 @@ class Operation:
 
 async def start(op: Operation) -> list[Task]:
     """Bring the ledger's view of prices and pods up to date, then start everything the clock drives."""
+    await op.witness.look()
     await _publish_sizes(op)
     await op.ledger.set_policy(resume_minimum_seconds=op.settings.resume_minimum_seconds)
     await _close_vanished(op)
@@ -88,6 +94,7 @@ async def start(op: Operation) -> list[Task]:
     )
     deposits = Deposits(Payments(op.database), tills={})  # no payment provider is configured yet
     credit = KeepCredit(Wallets(op.database))
+    books = ProveBooks(op.proof, op.witness, op.metrics, lambda: op.epoch.current)
     await op.database.listen(CHANNEL, wakeups.notified)
     work = {
         "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
@@ -99,6 +106,9 @@ async def start(op: Operation) -> list[Task]:
         "apply_payments": ApplyPayments(deposits, op.metrics).apply,
         "expire_credit": credit.expire,
         "record_consumption": credit.consume,
+        "tell_witness": books.tell,
+        "seal_books": books.seal,
+        "check_books": books.check,
         "sweep_orphans": sweep.sweep,
         "sweep_uploads": SweepUploads(op.snapshots).sweep,
     }

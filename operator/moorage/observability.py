@@ -65,6 +65,12 @@ class Metrics:
         self.payments = Counter(
             "moorage_payments_total", "Looks at payments that had news, by what came of them.", ["outcome"], **at
         )
+        self.ledger_violations = Gauge(
+            "moorage_ledger_violations", "Rows that broke an invariant at the last check.", **at
+        )
+        self.ledger_checked = Gauge("moorage_ledger_checked_timestamp_seconds", "When the books were checked.", **at)
+        self.ledger_sealed = Gauge("moorage_ledger_sealed_timestamp_seconds", "When the books were sealed.", **at)
+        self.history_in_doubt = Gauge("moorage_history_in_doubt", "1 while nobody may lead a restored database.", **at)
         self.snapshots = Counter(
             "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
         )

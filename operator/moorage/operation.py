@@ -16,7 +16,7 @@ from moorage.clockwork import Operation, Task
 from moorage.controllers import handlers, startup
 from moorage.controllers.agent_bell import AgentBell
 from moorage.kube import crds
-from moorage.model.errors import MoorageError, Unavailable
+from moorage.model.errors import HistoryInDoubt, MoorageError, Unavailable
 from moorage.model.names import Key
 from moorage.observability import Metrics
 
@@ -116,11 +116,23 @@ async def _take_lead(op: Operation, stop: Task) -> int | None:
     """Stand by with warm caches until the lease is free; None when told to stop before."""
     while not stop.done():
         with contextlib.suppress(Unavailable):
-            epoch = await op.leadership.take()
+            epoch = await _take(op)
             if epoch is not None:
                 return epoch
         await asyncio.wait([stop], timeout=STANDBY_SECONDS)
     return None
+
+
+async def _take(op: Operation) -> int | None:
+    """One try; a restored database is looked at again and again, until a person trusts it."""
+    try:
+        epoch = await op.leadership.take()
+    except HistoryInDoubt as error:
+        op.metrics.history_in_doubt.set(1)
+        log.warning("nobody leads a restored database", extra={"why": str(error)})
+        raise
+    op.metrics.history_in_doubt.set(0)
+    return epoch
 
 
 async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, parts: list[Task]) -> None:

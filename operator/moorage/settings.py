@@ -72,7 +72,7 @@ def _knob(read: Callable[[str], Any], default: Any, about: str) -> Any:
 class Settings:
     """All settings of all processes; a process asks for those it needs with `required`."""
 
-    database_url: str = _knob(str, "", "PostgreSQL URL; its login must be a member of the role moorage_app.")
+    database_url: str = _knob(str, "", "PostgreSQL URL; its login must be a member of moorage_app and moorage_verify.")
     migration_url: str = _knob(str, "", "PostgreSQL URL of the schema owner, for `migrate`; empty: the database URL.")
     database_connections_max: int = _knob(_count, 12, "Connections one process may open.")
     instance: str = _knob(str, "", "Name of this process in the leader row; empty: the host name (the pod's name).")

@@ -173,3 +173,13 @@ async def test_a_store_that_is_away_is_unavailable_and_found_again(tmp_path: Pat
             assert await store.create_multipart(KEY)  # the bucket that could not be made at the start is made now
         finally:
             gateway.stop()
+
+
+async def test_small_objects_are_read_back_and_the_first_of_write_once_stays(store: S3Objects) -> None:
+    assert await store.read("ledger/witness.json") is None
+    await store.write("ledger/witness.json", b"one")
+    await store.write("ledger/witness.json", b"two")
+    assert await store.read("ledger/witness.json") == b"two"
+    await store.write_once("ledger/seals/1.json", b"first")
+    await store.write_once("ledger/seals/1.json", b"second")
+    assert await store.read("ledger/seals/1.json") == b"first"

@@ -11,6 +11,7 @@ from moorage.model import clock
 from moorage.model.ledger import Check, Seal
 from moorage.store import ledger_verify, statements
 from moorage.store.database import VERIFY_ROLE, Database
+from moorage.store.lineage import Lineage
 from moorage.store.seals import Seals
 
 VIOLATED_EXIT = 1
@@ -82,6 +83,28 @@ def seal(as_json: bool) -> None:
         click.echo("Nothing new to seal.")
     if head is not None:
         click.echo(f"Head: seal {head.no}, {head.hash}, {clock.rfc3339(head.at)}")
+
+
+@ledger.command(name="trust-restore")
+@click.option("--reason", required=True, help="What was restored, and what was lost; kept for ever.")
+def trust_restore(reason: str) -> None:
+    """Say that a restored database is the ledger from now on, after checking every invariant of it.
+
+    Until then nothing is charged and no agent changes its state. Exits with 1 when an invariant is violated.
+    """
+
+    async def call(database: Database) -> tuple[list[Check], bool]:
+        checks = await ledger_verify.verify(database, progress=_Progress().report)
+        if any(check.violations for check in checks):
+            return checks, False
+        return checks, await Lineage(database).trust(reason=reason, actor=terminal.actor())
+
+    checks, trusted = terminal.with_database(call, role=VERIFY_ROLE, failure=CouldNotRun)
+    broken = [check.id for check in checks if check.violations]
+    if broken:
+        click.echo(f"Not trusted: {', '.join(broken)} do not hold; `moorage ledger verify` shows where.", err=True)
+        sys.exit(VIOLATED_EXIT)
+    click.echo("Trusted; the operator goes on by itself." if trusted else "Nobody doubts this database.")
 
 
 ledger.add_command(statement.explain)

@@ -4,6 +4,7 @@ MoorageError
 ├── Permanent        a wish that cannot be fulfilled: a condition or a 4xx answer, never retried
 ├── Transient        the world is in the way: retried with a bound
 │   └── Unavailable  a service we depend on does not answer (database, API server, object store)
+│       └── HistoryInDoubt  the database went back in time: a person decides
 └── LostLeadership   another process leads: this one must stop at once
 """
 
@@ -32,6 +33,10 @@ class Transient(MoorageError):
 
 class Unavailable(Transient):
     """A service we depend on cannot be reached or answers with its own failure."""
+
+
+class HistoryInDoubt(Unavailable):
+    """The database was restored and lost a tail of its history; nobody leads until a person trusts it."""
 
 
 class LostLeadership(MoorageError):

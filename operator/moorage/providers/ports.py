@@ -48,6 +48,15 @@ class ObjectStore(Protocol):
     async def head(self, key: str) -> StoredObject | None:
         """Size and tag of an object; None when the store says that there is none."""
 
+    async def read(self, key: str) -> bytes | None:
+        """A small object as a whole; None when the store says that there is none."""
+
+    async def write(self, key: str, body: bytes) -> None:
+        """Put a small object, over another if there is one."""
+
+    async def write_once(self, key: str, body: bytes) -> None:
+        """Put a small object unless there is one; the first stays, and that is no error."""
+
     async def delete(self, key: str) -> None:
         """Remove an object; one that is gone already is fine."""
 

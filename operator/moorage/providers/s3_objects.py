@@ -156,6 +156,32 @@ class S3Objects:
                 raise
             return StoredObject(size=int(found["ContentLength"]), etag=str(found["ETag"]))
 
+    async def read(self, key: str) -> bytes | None:
+        """Read a small object."""
+        with translated_errors():
+            try:
+                found = await self._client.get_object(Bucket=self._bucket, Key=key)
+            except botocore.exceptions.ClientError as error:
+                if _code(error) in MISSING:
+                    return None
+                raise
+            async with found["Body"] as stream:
+                return bytes(await stream.read())
+
+    async def write(self, key: str, body: bytes) -> None:
+        """Put a small object."""
+        with translated_errors():
+            await self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+
+    async def write_once(self, key: str, body: bytes) -> None:
+        """Put a small object where there is none."""
+        with translated_errors():
+            try:
+                await self._client.put_object(Bucket=self._bucket, Key=key, Body=body, IfNoneMatch="*")
+            except botocore.exceptions.ClientError as error:
+                if _code(error) not in EXISTS:
+                    raise
+
     async def delete(self, key: str) -> None:
         """Delete the object."""
         with translated_errors():

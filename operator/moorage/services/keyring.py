@@ -4,6 +4,7 @@ Every wrap is AES-256-GCM with a random 96-bit nonce; its associated data names 
 wrapped key moved to another row does not open. Destroying a wrapped key makes what it protects unreadable everywhere.
 """
 
+import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -49,6 +50,11 @@ class Keyring:
         """The data key of the attempt that wrote an object; raises KeyUnreadable."""
         tenant_key = self._open_tenant_key(wrapped_tenant_key, tenant_uid)
         return _open(tenant_key, wrapped_data_key, _purpose("data-key", tenant_uid, attempt_id))
+
+    def mac(self, purpose: str, body: bytes) -> str:
+        """An HMAC-SHA-256 in hexadecimal that only whoever has the root key can make."""
+        key = hmac.digest(self._root_key, _purpose("mac", purpose), "sha256")
+        return hmac.new(key, body, "sha256").hexdigest()
 
     def check_value(self) -> bytes:
         """A known text under the root key, to keep in the database."""

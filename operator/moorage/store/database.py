@@ -7,12 +7,13 @@ from typing import Any
 
 import asyncpg
 
-from moorage.model.errors import LostLeadership, Transient, Unavailable
+from moorage.model.errors import HistoryInDoubt, LostLeadership, Transient, Unavailable
 
 APP_ROLE = "moorage_app"
 READ_ROLE = "moorage_read"
 VERIFY_ROLE = "moorage_verify"
 LOST_LEADERSHIP = "MO001"
+HISTORY_IN_DOUBT = "MO050"
 CLOSE_SECONDS = 5.0
 
 # A client that hangs must not hold a wallet: every limit is far above a healthy call and below a reconcile's.
@@ -35,6 +36,8 @@ def translated_errors() -> Any:
     except asyncpg.PostgresError as error:
         if error.sqlstate == LOST_LEADERSHIP:
             raise LostLeadership("another process leads") from error
+        if error.sqlstate == HISTORY_IN_DOUBT:
+            raise HistoryInDoubt(str(error)) from error
         if isinstance(
             error, asyncpg.TransactionRollbackError | asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError
         ):

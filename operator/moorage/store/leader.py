@@ -6,14 +6,7 @@ from moorage.store.database import Database
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
 
-# The exclusive advisory lock waits for every transaction that still writes under the old epoch (see require_epoch).
-_TAKE = """
-WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(7400001, 1))
-UPDATE moorage.leader SET epoch = epoch + 1, holder = $1, expires_at = clock_timestamp() + make_interval(secs => $2)
-FROM lock
-WHERE expires_at < clock_timestamp() OR holder = $1
-RETURNING epoch
-"""
+_TAKE = "SELECT moorage.take_lead($1, $2)"
 _RENEW = """
 UPDATE moorage.leader SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE epoch = $1 RETURNING epoch
 """
@@ -27,7 +20,7 @@ class Leadership:
         self._holder = holder
 
     async def take(self) -> int | None:
-        """The new epoch, or None while somebody else leads."""
+        """The new epoch, or None while somebody else leads. Raises HistoryInDoubt on a server that was restored."""
         epoch: int | None = await self._database.value(_TAKE, self._holder, LEASE_SECONDS)
         return epoch
 

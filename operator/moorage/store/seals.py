@@ -8,6 +8,12 @@ from moorage.store.database import Database
 ROWS_PER_SEAL = 100_000
 
 _COLUMNS = "no, from_xid, to_xid, entries, system_entries, hash, at"
+_LAST_CHECKS = """
+SELECT extract(epoch FROM clock_timestamp() - max(at))::double precision AS age,
+       extract(epoch FROM clock_timestamp() - max(at) FILTER (WHERE since_seal = 0))::double precision AS full_age,
+       coalesce(max(through_seal) FILTER (WHERE broken = '{}'), 0) AS seal
+FROM money.verification
+"""
 
 
 class Seals:
@@ -33,11 +39,11 @@ class Seals:
         sql = f"SELECT {_COLUMNS} FROM money.seal WHERE no > $1 ORDER BY no LIMIT $2"  # noqa: S608
         return [_seal(row) for row in await self._database.rows(sql, no, limit)]
 
-    async def last_verified(self) -> int:
-        """The seal up to which the last full or partial check found nothing wrong; 0 before there is one."""
-        sql = "SELECT coalesce(max(through_seal), 0) FROM money.verification WHERE broken = '{}'"
-        found: int = await self._database.value(sql)
-        return found
+    async def last_checks(self) -> tuple[float | None, float | None, int]:
+        """Seconds since the last recorded check, since the last one of everything, and the last seal that was fine."""
+        row = await self._database.row(_LAST_CHECKS)
+        assert row is not None
+        return row["age"], row["full_age"], row["seal"]
 
     async def record(self, checks: list[Check], *, since_seal: int, through_seal: int, actor: str) -> list[int]:
         """Keep what a check found and put the wallets it named on hold; returns the ids of those held by this call."""

@@ -23,7 +23,7 @@ CALLS = {
         "hold_void",
     },
     "moorage_read": CLOCK | {"current_rate", "zero_at", "missing_micros", "accrued_balance_micros"},
-    "moorage_verify": CLOCK | {"zero_at", "seal_next", "broken_seal", "record_verification"},
+    "moorage_verify": CLOCK | {"zero_at", "seal_next", "broken_seal", "record_verification", "trust_lineage"},
 }
 # Of the schema `moorage`: whoever checks the books sees whom they stop, and no keys.
 READS_OF_THE_HOUSE = {"moorage_gateway": set(), "moorage_read": {"leader"}, "moorage_verify": {"agent", "leader"}}

@@ -6,7 +6,7 @@
 CREATE FUNCTION moorage.require_epoch(wanted bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(7400001, 1);
-    PERFORM 1 FROM moorage.leader WHERE epoch = wanted;
+    PERFORM 1 FROM moorage.leader WHERE epoch = wanted AND (timeline IS NULL OR timeline = money.timeline());
     IF NOT FOUND THEN
         RAISE EXCEPTION 'leader epoch % is over', wanted USING ERRCODE = 'MO001';
     END IF;

@@ -49,7 +49,10 @@ TO moorage_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_verify;
 GRANT SELECT ON moorage.agent, moorage.leader TO moorage_verify;
 GRANT EXECUTE ON FUNCTION
-    money.clock(), money.now_s(), money.zero_at(bigint), money.seal_next(bigint),
+    money.clock(), money.now_s(), money.zero_at(bigint), money.seal_next(bigint), money.trust_lineage(text, text),
     money.record_verification(bigint, bigint, integer, text[], text[], bigint[], bigint, text)
 TO moorage_verify;
 GRANT EXECUTE ON FUNCTION money.broken_seal(bigint) TO moorage_app, moorage_verify;
+GRANT EXECUTE ON FUNCTION
+    money.doubt_lineage(text, text), money.lineage_now(), moorage.take_lead(text, double precision)
+TO moorage_app;

@@ -21,7 +21,8 @@ CREATE TABLE moorage.leader (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
     epoch       bigint NOT NULL DEFAULT 0,
     holder      text NOT NULL DEFAULT '',
-    expires_at  timestamptz NOT NULL DEFAULT '-infinity'
+    expires_at  timestamptz NOT NULL DEFAULT '-infinity',
+    timeline    bigint  -- of the server, when the epoch was taken
 );
 INSERT INTO moorage.leader DEFAULT VALUES;
 
