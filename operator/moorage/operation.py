@@ -114,25 +114,22 @@ async def _watch_database(op: Operation) -> None:
 
 async def _take_lead(op: Operation, stop: Task) -> int | None:
     """Stand by with warm caches until the lease is free; None when told to stop before."""
+    doubted = False
     while not stop.done():
-        with contextlib.suppress(Unavailable):
-            epoch = await _take(op)
+        try:
+            epoch = await op.leadership.take()
+            op.metrics.history_in_doubt.set(0)
             if epoch is not None:
                 return epoch
+        except HistoryInDoubt as error:
+            op.metrics.history_in_doubt.set(1)
+            if not doubted:  # once: a person has to come, and that takes its time
+                log.warning("nobody leads a restored database", extra={"why": str(error)})
+            doubted = True
+        except Unavailable:
+            pass  # a standby has nothing to do about it
         await asyncio.wait([stop], timeout=STANDBY_SECONDS)
     return None
-
-
-async def _take(op: Operation) -> int | None:
-    """One try; a restored database is looked at again and again, until a person trusts it."""
-    try:
-        epoch = await op.leadership.take()
-    except HistoryInDoubt as error:
-        op.metrics.history_in_doubt.set(1)
-        log.warning("nobody leads a restored database", extra={"why": str(error)})
-        raise
-    op.metrics.history_in_doubt.set(0)
-    return epoch
 
 
 async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, parts: list[Task]) -> None:
