@@ -128,3 +128,14 @@ async def wait_for_nobody_at(sql: "asyncpg.Connection[Any]", ports: set[int]) ->
     while await sql.fetchval("SELECT count(*) FROM pg_stat_activity WHERE client_port = ANY ($1::integer[])", ports):
         assert time.monotonic() < deadline, "a broken connection is still busy"
         await asyncio.sleep(0.001)
+
+
+async def held_while_waiting(sql: "asyncpg.Connection[Any]", call: "asyncio.Future[object]", query: str) -> set[str]:
+    """What the query says a call holds at the moment it waits for a lock; nothing when it never waits."""
+    deadline = time.monotonic() + GONE_SECONDS_MAX
+    while not call.done():
+        assert time.monotonic() < deadline, "the call neither waits nor ends"
+        if held := {row[0] for row in await sql.fetch(query)}:
+            return held
+        await asyncio.sleep(0.001)
+    return set()

@@ -100,7 +100,8 @@ BEGIN
     RETURN money.post(w, contra, -micros, kind, NULL, effective_at, run_id => run_id);
 END $$;
 
--- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet.
+-- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet. Who is
+-- ready to join is asked once: nodes are proven and fall silent meanwhile, and whoever joins must be who is charged.
 CREATE FUNCTION money.advance(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
 DECLARE
     target    bigint := greatest(w.as_of, least(money.horizon(t), t, w.cut_at));
@@ -110,11 +111,12 @@ DECLARE
     rates     bigint[] := ARRAY[w.burn_picos];
     walk      record;
     settled   bigint;
+    ready     bigint[];
     joined    bigint := 0;
     rate_sum  bigint := 0;
 BEGIN
     IF w.waiting > 0 THEN
-        target := (SELECT least(target, min(j.proven)) FROM money.joinable(w) j);
+        SELECT least(target, min(j.proven)), array_agg(j.run_id) INTO target, ready FROM money.joinable(w) j;
     END IF;
     oldest := target - (SELECT catchup_max_seconds FROM money.policy);
     IF w.burn_picos > 0 AND w.as_of < oldest THEN
@@ -128,7 +130,7 @@ BEGIN
         INTO seconds, rates
         FROM (SELECT w.as_of AS second, w.burn_picos AS rate
               UNION ALL
-              SELECT greatest(j.cursor_s, oldest), j.rate_picos FROM money.joinable(w) j WHERE j.cursor_s <= target) s;
+              SELECT greatest(cursor, oldest), rate_picos FROM money.run WHERE id = ANY (ready) AND cursor <= target) s;
     END IF;
     walk := money.first_unpaid(seconds, rates, available, target);
     -- A backlog that cannot be paid ends before as_of, which the runs in burn have already paid.
@@ -139,8 +141,7 @@ BEGIN
             SET in_burn = true, cursor = settled, absorbed = r.absorbed
                 + int8multirange(int8range(r.cursor, greatest(r.cursor, oldest)))
                 + int8multirange(int8range(greatest(r.cursor, oldest, coalesce(walk.zero, settled)), settled))
-            FROM money.joinable(w) j
-            WHERE r.id = j.run_id AND j.cursor_s <= target AND greatest(j.cursor_s, oldest) <= settled
+            WHERE r.id = ANY (ready) AND r.cursor <= target AND greatest(r.cursor, oldest) <= settled
             RETURNING r.rate_picos)
         SELECT count(*), coalesce(sum(rate_picos), 0)::bigint INTO joined, rate_sum FROM joining;
     END IF;
