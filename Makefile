@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 IN_VENV := .venv/bin/python -m
 .DEFAULT_GOAL := help
-.PHONY: help up down status env test check bench venv
+.PHONY: help up down status env test check bench soak venv
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ check: venv ## run the fast half: lint, types, layers and the tests that need no
 
 bench: venv ## run the benchmarks and write docs/benchmarks.md
 	@$(IN_VENV) tests.bench $(ARGS)
+
+soak: venv ## kill clients and servers of the ledger for an hour and print totals (`make soak ARGS='--minutes 2'`)
+	@$(IN_VENV) tests.soak $(ARGS)
 
 # On stderr, because what `make env` prints is for a shell to read.
 venv:

@@ -106,6 +106,10 @@ class Postgres:
         if self.running():
             self._run("pg_ctl", "-D", str(self.data), "-m", "fast", "-w", "stop")
 
+    def crash(self) -> None:
+        """Stop the server as a power cut would: nothing is finished, the next start recovers."""
+        self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop")
+
     def running(self) -> bool:
         """Whether the server of this folder runs."""
         if not (self.data / "PG_VERSION").exists():
