@@ -15,6 +15,7 @@ VERIFY_ROLE = "moorage_verify"
 LOST_LEADERSHIP = "MO001"
 HISTORY_IN_DOUBT = "MO050"
 CLOSE_SECONDS = 5.0
+DAMAGED = "the database's own files are damaged; restore a backup, and see docs/ledger.md"
 
 # A client that hangs must not hold a wallet: every limit is far above a healthy call and below a reconcile's.
 SESSION = {
@@ -47,6 +48,8 @@ def translated_errors() -> Any:
             asyncpg.OperatorInterventionError | asyncpg.InsufficientResourcesError | asyncpg.PostgresConnectionError,
         ):
             raise Unavailable("the database does not answer") from error
+        if isinstance(error, asyncpg.DataCorruptedError | asyncpg.IndexCorruptedError):
+            raise Unavailable(DAMAGED) from error
         raise
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise Unavailable("the database cannot be reached") from error
