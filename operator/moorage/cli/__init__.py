@@ -2,7 +2,7 @@
 
 import click
 
-from moorage.cli import by_hand, database, ledger, payment, rate, statement, wallet
+from moorage.cli import by_hand, database, journal, ledger, payment, rate, statement, wallet
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -18,6 +18,7 @@ for command in by_hand.COMMANDS:
 wallet.wallet.add_command(statement.export)
 wallet.wallet.add_command(statement.statement)
 main.add_command(wallet.wallet)
+ledger.ledger.add_command(journal.replay_journal)
 main.add_command(ledger.ledger)
 main.add_command(payment.payment)
 main.add_command(rate.rate)

@@ -66,4 +66,5 @@ class Lease:
     spent_picos: int
     state: Reservation
     standing: Standing
+    spare_micros: int = 0  # what more could be set aside; told when a lease is opened or resized
     asked_back: bool = False

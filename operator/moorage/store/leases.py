@@ -161,5 +161,6 @@ def _lease(lease_id: str, row: Any) -> Lease:  # Any: asyncpg.Record has no type
         spent_picos=row["spent_picos"],
         state=Reservation(row["state"]),
         standing=Standing(row["standing"]),
+        spare_micros=row.get("spare_micros", 0),
         asked_back=row.get("asked_back", False),
     )

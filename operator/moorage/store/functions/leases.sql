@@ -86,7 +86,7 @@ END $$;
 -- Opens a lease over as much of `want` as can be spared, or, where that is below `at_least`, over nothing.
 CREATE FUNCTION money.lease_open(
     gateway_name text, epoch bigint, lease uuid, wallet bigint, want bigint, at_least bigint,
-    OUT granted_micros bigint, OUT spent_picos bigint, OUT state text, OUT standing text, OUT lasts_seconds bigint
+    OUT granted_micros bigint, OUT spent_picos bigint, OUT state text, OUT standing text, OUT spare_micros bigint
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
     w    money.wallet;
@@ -106,7 +106,6 @@ BEGIN
     IF l.id IS NOT NULL AND (l.wallet_id <> wallet OR l.gateway <> gateway_name) THEN
         RAISE EXCEPTION 'this lease id was used for another lease' USING ERRCODE = 'MO032';
     END IF;
-    lasts_seconds := (SELECT lease_seconds FROM money.policy);
     IF l.id IS NULL THEN
         t := greatest(money.now_s(), w.as_of);
         w := money.advance(w, t);
@@ -122,6 +121,7 @@ BEGIN
     spent_picos := coalesce(l.spent_picos, 0);
     state := coalesce(l.state, 'Refused');
     standing := w.standing;
+    spare_micros := money.spare_micros(w);
 END $$;
 
 -- When the sweep may take a lease that is not heard of again after `t`.
@@ -147,7 +147,7 @@ END $$;
 -- alive in any case: the same target again is how an idle lease is renewed.
 CREATE FUNCTION money.lease_resize(
     gateway_name text, epoch bigint, lease uuid, target bigint,
-    OUT granted_micros bigint, OUT spent_picos bigint, OUT state text, OUT standing text, OUT lasts_seconds bigint
+    OUT granted_micros bigint, OUT spent_picos bigint, OUT state text, OUT standing text, OUT spare_micros bigint
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
     w     money.wallet;
@@ -175,7 +175,7 @@ BEGIN
     spent_picos := l.spent_picos;
     state := l.state;
     standing := w.standing;
-    lasts_seconds := (SELECT lease_seconds FROM money.policy);
+    spare_micros := money.spare_micros(w);
 END $$;
 
 CREATE FUNCTION money.lease_close(gateway_name text, epoch bigint, lease uuid) RETURNS void
