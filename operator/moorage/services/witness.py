@@ -64,16 +64,18 @@ class Witness:
             "system_identifier": str(now.system_identifier),
             "timeline": now.timeline,
             "written_bytes": str(now.written_bytes),
-            "trusted": now.trusted_id,
+            "at": str(now.at),
             "seal": head.no if head else 0,
             "hash": head.hash if head else "",
         }
         await self._store.write(WITNESS_KEY, self._signed(statement))
 
     async def _contradiction(self, said: Statement, now: LineageNow) -> str | None:
-        """What the witness knows and the database does not; a person's newer decision settles it."""
-        if now.trusted_id > said["trusted"]:
+        """What the witness knows and the database does not; a person's later decision settles it."""
+        if now.trusted_at > int(said["at"]):
             return None
+        if now.system_identifier != int(said["system_identifier"]):
+            return "this is another server than the one that was written down outside of it"
         if now.written_bytes < int(said["written_bytes"]):
             return "the database is behind what was written down outside of it"
         head = await self._seals.after(said["seal"] - 1, 1) if said["seal"] else []

@@ -21,8 +21,8 @@ class LineageNow:
     system_identifier: int
     timeline: int
     written_bytes: int  # of the write-ahead log, since the server was made
-    trusted_id: int  # grows with every decision of a person to trust
-    doubt: str | None
+    trusted_at: int  # when a person last trusted it: microseconds since 1970, 0 for never
+    at: int  # microseconds since 1970
 
 
 class Lineage:

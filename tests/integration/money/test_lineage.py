@@ -89,6 +89,16 @@ async def test_another_seal_than_the_exported_one_is_a_doubt(world: World, proof
         await witness.look()
 
 
+async def test_a_new_and_empty_database_does_not_pass_for_the_one_that_is_lost(world: World, proof: Database) -> None:
+    store, leadership = MemoryObjects(), Leadership(world.database, "one")
+    await world.sql.execute("UPDATE moorage.leader SET expires_at = '-infinity'")
+    await _witness(world.database, proof, store).tell()
+    _say(store, json.loads(store.objects[WITNESS_KEY]) | {"system_identifier": "1", "written_bytes": "1"})
+    assert await leadership.take() is not None  # the first leader of this database, after the witness spoke
+    with pytest.raises(HistoryInDoubt):
+        await _witness(world.database, proof, store).look()
+
+
 async def test_a_forged_witness_stops_nothing_and_is_written_anew(world: World, proof: Database) -> None:
     store = MemoryObjects()
     await _witness(world.database, proof, store, root_key=b"x" * 32).tell()

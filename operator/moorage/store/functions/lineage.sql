@@ -19,17 +19,19 @@ BEGIN
                 WHEN last.timeline <> money.timeline() THEN 'the server was restored or promoted' END;
 END $$;
 
--- What there is to say about this history to a witness outside: its server, how far it is, what was last trusted.
+-- What there is to say about this history to a witness outside: its server, how far it is, when a person last decided
+-- to trust it (the first row is nobody's decision), and what time it is; times are microseconds since 1970.
 CREATE FUNCTION money.lineage_now(
-    OUT system_identifier bigint, OUT timeline bigint, OUT written_bytes bigint, OUT trusted_id bigint, OUT doubt text
+    OUT system_identifier bigint, OUT timeline bigint, OUT written_bytes bigint, OUT trusted_at bigint, OUT at bigint
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 BEGIN
     SELECT s.system_identifier INTO lineage_now.system_identifier FROM pg_control_system() s;
     timeline := money.timeline();
     -- What is flushed survives a crash; a transaction id that was only handed out would not.
     written_bytes := (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint;
-    trusted_id := (SELECT coalesce(max(l.id), 0) FROM money.lineage l WHERE l.trusted);
-    doubt := money.doubt();
+    trusted_at := (SELECT coalesce(max(extract(epoch FROM l.at) * 1000000), 0) FROM money.lineage l
+                   WHERE l.trusted AND l.id > (SELECT min(first.id) FROM money.lineage first));
+    lineage_now.at := extract(epoch FROM clock_timestamp()) * 1000000;
 END $$;
 
 CREATE FUNCTION money.note_lineage(trusted boolean, reason text, actor text) RETURNS void LANGUAGE plpgsql AS $$
