@@ -10,6 +10,7 @@ from moorage.model import clock, money
 from moorage.model.errors import Permanent
 from moorage.model.ledger import EntryView, Granted, WalletView
 from moorage.model.wallet import Standing
+from moorage.store.database import READ_ROLE
 from moorage.store.ledger import Ledger
 
 
@@ -66,7 +67,7 @@ def grant(name: str, amount: str, reason: str, key: str | None, as_json: bool) -
 @terminal.as_json
 def show(name: str, as_json: bool) -> None:
     """Show balance, burn, time to zero and standing of the wallet NAME."""
-    view = terminal.with_ledger(lambda ledger: _view(ledger, name))
+    view = terminal.with_ledger(lambda ledger: _view(ledger, name), role=READ_ROLE)
     if as_json:
         terminal.print_json(dataclasses.asdict(view))
         return
@@ -91,7 +92,7 @@ def history(name: str, limit: int, before: int | None, as_json: bool) -> None:
         await _view(ledger, name)
         return await ledger.history(name, limit, before)
 
-    entries = terminal.with_ledger(call)
+    entries = terminal.with_ledger(call, role=READ_ROLE)
     if as_json:
         terminal.print_json([dataclasses.asdict(entry) for entry in entries])
         return
@@ -107,7 +108,7 @@ def history(name: str, limit: int, before: int | None, as_json: bool) -> None:
 @terminal.as_json
 def list_wallets(as_json: bool) -> None:
     """List all wallets."""
-    names = terminal.with_ledger(lambda ledger: ledger.wallet_names())
+    names = terminal.with_ledger(lambda ledger: ledger.wallet_names(), role=READ_ROLE)
     if as_json:
         terminal.print_json(names)
         return
