@@ -53,6 +53,12 @@ async def test_the_small_roles_call_their_own_doors_only(world: World, role: str
 async def test_the_application_calls_doors_and_no_inner_function(world: World) -> None:
     inner = "NOT p.prosecdef"
     assert await _callable(world, "moorage_app", inner) == CLOCK
+    assert await _callable(world, "moorage_app", inner, "moorage") == set()
+
+
+async def test_the_application_proves_its_epoch_with_its_own_rights(world: World) -> None:
+    async with world.database.transaction() as connection:
+        await connection.execute("SELECT moorage.require_epoch($1)", world.epoch)
 
 
 async def test_every_door_names_its_search_path(world: World) -> None:
@@ -94,10 +100,11 @@ async def _may(world: World, role: str, schema: str, rights: str) -> set[str]:
     return {row["t"] for row in rows}
 
 
-async def _callable(world: World, role: str, which: str = "true") -> set[str]:
+async def _callable(world: World, role: str, which: str = "true", schema: str = "money") -> set[str]:
     rows = await world.sql.fetch(
-        "SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'money'::regnamespace"
+        "SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = $2::text::regnamespace"
         f" AND p.prorettype <> 'trigger'::regtype AND has_function_privilege($1::text, p.oid, 'EXECUTE') AND {which}",
         role,
+        schema,
     )
     return {row["proname"] for row in rows}
