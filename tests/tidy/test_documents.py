@@ -106,6 +106,16 @@ def test_pages_name_only_files_that_exist(page: Path) -> None:
     assert [name for name in named if "NNNN" not in name and not (ROOT / name).exists()] == []
 
 
+def test_every_failure_of_the_ledger_names_a_test_that_exists_or_says_why_not() -> None:
+    text = tree.document("ledger-failures.md").text
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 43))
+    assert [number for number, tests in rows if not re.match(r"`test_|not yet: \w", tests)] == []
+    sources = "\n".join(source.text for source in tree.sources(".py") if source.path.startswith("tests/"))
+    existing = set(re.findall(r"def (test_\w+)\(", sources))
+    assert set(re.findall(r"`(test_\w+)`", text)) - existing == set()
+
+
 def test_decisions_are_numbered_without_gap() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))

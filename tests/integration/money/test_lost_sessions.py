@@ -1,0 +1,91 @@
+"""A client that stops, a listener that dies, a commit that comes late: nobody else notices for long."""
+
+import asyncio
+import signal
+import sys
+
+import asyncpg
+import pytest
+
+from moorage.jobs.deliver_wakeups import DeliverWakeups
+from moorage.model.names import Key
+from moorage.store.database import SESSION, Database
+from moorage.store.outbox import CHANNEL, Outbox
+from tests.integration.money import stage as stages
+from tests.integration.money.world import World
+
+pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
+
+# The application's own session, only less patient, stopped after it has moved money and before it has committed.
+STOPPED = """
+import asyncio, sys, asyncpg
+from moorage.store.database import SESSION
+
+async def main():
+    patience = {"idle_in_transaction_session_timeout": "200ms"}
+    connection = await asyncpg.connect(sys.argv[1], server_settings={**SESSION, **patience})
+    await connection.execute("BEGIN")
+    await connection.execute("SELECT money.grant_credit('acme', 70, 'stopped', 'r', 'a')")
+    print("holds the wallet", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_client_stopped_inside_a_transaction_holds_its_wallet_only_until_its_limit(
+    world: World, database_url: str
+) -> None:
+    assert SESSION["idle_in_transaction_session_timeout"].rstrip("ms") not in {"", "0"}
+    await world.wallet()
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STOPPED, database_url, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert client.stdout is not None
+        assert await client.stdout.readline() == b"holds the wallet\n"
+        client.send_signal(signal.SIGSTOP)
+        granted = await world.grant(5)
+        assert granted.balance_micros == 5
+    finally:
+        client.kill()
+        await client.wait()
+
+
+async def test_a_wakeup_arrives_by_the_poll_when_the_listening_connection_is_dead(
+    world: World, database_url: str
+) -> None:
+    await world.wallet()
+    database = await Database.connect(database_url, size_max=2)
+    rung: asyncio.Queue[Key] = asyncio.Queue()
+    wakeups = DeliverWakeups(Outbox(database), lambda key, _: rung.put_nowait(key))
+    listener = await asyncpg.connect(database_url)
+    await listener.add_listener(CHANNEL, lambda *_: wakeups.notified())
+    assert await world.sql.fetchval("SELECT pg_terminate_backend($1)", listener.get_server_pid())
+    await world.grant(5)
+    delivering = asyncio.ensure_future(wakeups.deliver())
+    async with asyncio.timeout(stages.GONE_SECONDS_MAX):
+        assert (await rung.get()).name == "acme"
+    delivering.cancel()
+    await asyncio.gather(delivering, return_exceptions=True)
+    await database.close()
+    listener.terminate()
+
+
+async def test_a_wakeup_that_commits_after_a_later_one_is_delivered_all_the_same(
+    world: World, database_url: str
+) -> None:
+    for name in ("acme", "zoo"):
+        await world.wallet(name)
+    outbox = Outbox(world.database)
+    await outbox.take()
+    slow = await asyncpg.connect(database_url)
+    late = slow.transaction()
+    await late.start()
+    await slow.execute("SELECT money.grant_credit('acme', 1, 'late', 'r', 'a')")
+    await world.grant(1, name="zoo")
+    assert {key.name for key in await outbox.take()} == {"zoo"}
+    await late.commit()
+    await slow.close()
+    assert {key.name for key in await outbox.take()} == {"acme"}
+    assert await outbox.take() == []
