@@ -15,7 +15,7 @@ from tests.bench.rig import Rig
 
 NEED_THE_FAKE_NODE = ("burst", "steady", "restart")
 NEED_IMAGES = ("zero", "crowd")
-NEED_NO_CLUSTER = ("settle", "snapshot", "verify")
+NEED_NO_CLUSTER = tuple(aside.ALL)
 NAMES = (*NEED_THE_FAKE_NODE, *NEED_IMAGES, *NEED_NO_CLUSTER)
 FULL_COUNT, QUICK_COUNT = 1000, 200
 CROWD_COUNT = 50
@@ -43,12 +43,9 @@ def _run() -> None:
         with rig.cluster_of_our_own(with_images=with_images, keep=arguments.keep, profile=arguments.profile) as found:
             for section in _on_the_cluster(found, wanted, arguments):
                 report.publish(section, into_page=into_page)
-    if "settle" in wanted:
-        report.publish(aside.settle(quick=arguments.quick), into_page=into_page)
-    if "verify" in wanted:
-        report.publish(aside.verify(quick=arguments.quick), into_page=into_page)
-    if "snapshot" in wanted:
-        report.publish(aside.snapshot(), into_page=into_page)
+    for name, run in aside.ALL.items():
+        if name in wanted:
+            report.publish(run(quick=arguments.quick), into_page=into_page)
 
 
 def _on_the_cluster(found: Rig, wanted: list[str], arguments: argparse.Namespace) -> Iterator[report.Section]:

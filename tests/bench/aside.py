@@ -1,11 +1,13 @@
-"""(f) Settle and (g) snapshot: benchmarks that need no cluster, run as programs of their own."""
+"""Benchmarks that need no cluster, run as programs of their own."""
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any  # what they print
 
 from dev.layout import Layout
+from tests.bench import durable
 from tests.bench.report import Row, Section
 
 
@@ -43,8 +45,42 @@ def verify(*, quick: bool) -> Section:
     return Section("verify", rows, [f"{found['rounds']} rounds on a durable PostgreSQL, two connections", note])
 
 
-def snapshot() -> Section:
-    """A gigabyte in few files, and 20,000 small files."""
+def spending(*, quick: bool) -> Section:
+    """Model requests, in batches and one by one."""
+    found = _run("tests.bench.spending", *(["--wallets", "2000", "--rounds", "2", "--seconds", "1"] if quick else []))
+    efforts, many = found["efforts"], f"{found['wallets']} wallets"
+    rows = [
+        Row(
+            "requests of one wallet, in batches of 500",
+            found["hot_batches"],
+            "/s",
+            at_least=15_000,
+            beside=found["bare_batches"],
+            beside_what="as many rows by bare statements",
+        ),
+        Row("… ÷ hold and settle, one by one", found["hot_batches_to_pairs"], "×", at_least=20),
+        Row(
+            "hold and settle of one wallet, 8 clients",
+            found["hot_pairs"],
+            "/s",
+            beside=found["bare_pairs"],
+            beside_what="bare UPDATE and INSERT",
+        ),
+        Row(f"requests of {many}, in batches of 500", found["many_batches"], "/s", at_least=5_000),
+        Row(f"requests of {many}, in batches of 100", found["many_small_batches"], "/s", at_least=5_000),
+    ]
+    notes = [
+        f"{found['rounds']} rounds on a durable PostgreSQL; a bare commit takes {found['commit_milliseconds']} ms",
+        f"batches of one wallet: {durable.told(efforts['hot_batches'])}; bare: {durable.told(efforts['bare_batches'])}",
+        f"one by one: {durable.told(efforts['hot_pairs'])}",
+        f"batches of many wallets: {durable.told(efforts['many_batches'])}",
+    ]
+    return Section("spending", rows, notes)
+
+
+def snapshot(*, quick: bool) -> Section:
+    """A gigabyte in few files, and 20,000 small files; a quick run is the same."""
+    del quick
     found = _run("tests.bench.snapshot")
     rows: list[Row] = []
     for name, about in (("one_gigabyte", "1 GB in 16 files"), ("small_files", "20,000 small files")):
@@ -75,3 +111,11 @@ def _run(module: str, *arguments: str) -> Any:
         [sys.executable, "-m", module, *arguments], cwd=Layout.current().root, stdout=subprocess.PIPE, check=True
     )
     return json.loads(done.stdout)
+
+
+ALL: dict[str, Callable[..., Section]] = {
+    "settle": settle,
+    "verify": verify,
+    "spending": spending,
+    "snapshot": snapshot,
+}

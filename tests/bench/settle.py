@@ -5,21 +5,17 @@ the same number of rows updated and inserted by two bare statements on one conne
 """
 
 import argparse
-import asyncio
-import json
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from dev.postgres import Postgres
-from moorage.store import ledger_verify
 from moorage.store.database import Database
 from moorage.store.ledger import Ledger
 from moorage.store.migrate import migrate
+from tests.bench import durable
 
 START_S = 1_700_000_000
 SECONDS_PER_ROUND = 60
@@ -80,8 +76,7 @@ async def measure(server: Postgres, *, runs: int, wallets: int, rounds: int) -> 
             await connection.execute("UPDATE floor_wallet SET balance = balance - 1")
             await connection.execute("INSERT INTO floor_entry SELECT id, $1, 1 FROM floor_wallet", number)
         floor_seconds.append(time.perf_counter() - begun)
-    broken = [check.id for check in await ledger_verify.verify(database) if check.violations]
-    assert not broken, f"the books do not hold: {broken}"
+    await durable.check_books(database)
     await database.close()
     await connection.close()
     settle_s, floor_s = statistics.median(settle_seconds[1:]), statistics.median(floor_seconds[1:])
@@ -106,15 +101,7 @@ def main() -> None:
     wallets = arguments.wallets or arguments.runs
     if arguments.runs % wallets:
         parser.error("--runs must be a multiple of --wallets")
-    with tempfile.TemporaryDirectory(prefix="moorage-bench-") as folder:
-        Path(folder).chmod(0o755)
-        server = Postgres(Path(folder), durable=True)
-        server.start()
-        try:
-            result = asyncio.run(measure(server, runs=arguments.runs, wallets=wallets, rounds=arguments.rounds))
-        finally:
-            server.stop()
-    print(json.dumps(result))  # noqa: T201  # the result is what this program is for
+    durable.run(lambda server: measure(server, runs=arguments.runs, wallets=wallets, rounds=arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,8 @@ to read all of them once.
 """
 
 import argparse
-import asyncio
-import json
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -20,6 +16,7 @@ from moorage.store import ledger_verify
 from moorage.store.database import VERIFY_ROLE, Database
 from moorage.store.migrate import migrate
 from moorage.store.seals import Seals
+from tests.bench import durable
 
 START_S = 1_700_000_000
 ENTRIES_PER_WALLET = 100
@@ -83,15 +80,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="moorage-bench-") as folder:
-        Path(folder).chmod(0o755)
-        server = Postgres(Path(folder), durable=True)
-        server.start()
-        try:
-            result = asyncio.run(measure(server, entries=arguments.entries, rounds=arguments.rounds))
-        finally:
-            server.stop()
-    print(json.dumps(result))  # noqa: T201  # the result is what this program is for
+    durable.run(lambda server: measure(server, **vars(arguments)))
 
 
 if __name__ == "__main__":
