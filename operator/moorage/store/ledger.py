@@ -18,6 +18,7 @@ UNKNOWN_WALLET = "MO002"
 AMOUNT_REFUSED = "MO003"
 KEY_TAKEN = "MO004"
 UNKNOWN_RATE = "MO005"
+BUDGET_REFUSED = "MO020"
 RATE_REFUSED = ("MO010", "MO011")
 
 WALLETS_PER_PROOF_CALL_MAX = 500
@@ -57,9 +58,12 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ensure_wallet(self, *, epoch: int, name: str, cr_uid: str, low_micros: int) -> WalletId:
-        """Open a wallet, or adopt the open one of this name and set its low mark."""
-        row = await self._call("SELECT money.ensure_wallet($1, $2, $3, $4) AS id", epoch, name, cr_uid, low_micros)
+    async def ensure_wallet(
+        self, *, epoch: int, name: str, cr_uid: str, low_micros: int, limit_picos_per_day: int | None = None
+    ) -> WalletId:
+        """Open a wallet, or adopt the open one of this name and set its low mark and what it may spend in a day."""
+        sql = "SELECT money.ensure_wallet($1, $2, $3, $4, $5) AS id"
+        row = await self._call(sql, epoch, name, cr_uid, low_micros, limit_picos_per_day)
         return WalletId(row["id"])
 
     async def grant(self, *, wallet_name: str, amount_micros: int, key: str, reason: str, actor: str) -> Granted:
@@ -95,6 +99,10 @@ class Ledger:
         """Change what is given of the ledger's policy."""
         sql = "SELECT money.set_policy($1, $2, $3)"
         await self._call(sql, resume_minimum_seconds, catchup_max_seconds, silent_after_seconds)
+
+    async def set_budget(self, *, epoch: int, agent_uid: str, picos_per_day: int | None) -> None:
+        """Set what an agent may spend in a UTC day; None for no bound. Lifts or draws the consequence at once."""
+        await self._call("SELECT money.set_budget($1, $2, $3)", epoch, agent_uid, picos_per_day)
 
     async def open_run(
         self, *, epoch: int, agent_uid: str, pod_uid: str, container_id: str, node: str, size: str, started_s: int
@@ -183,7 +191,7 @@ class Ledger:
                 raise Permanent(Reason.WALLET_NOT_FOUND, str(error)) from error
             if error.sqlstate == UNKNOWN_RATE:
                 raise Permanent(Reason.SIZE_UNKNOWN, str(error)) from error
-            if error.sqlstate in (AMOUNT_REFUSED, KEY_TAKEN, *RATE_REFUSED):
+            if error.sqlstate in (BUDGET_REFUSED, AMOUNT_REFUSED, KEY_TAKEN, *RATE_REFUSED):
                 raise LedgerRefusal(str(error)) from error
             raise
 

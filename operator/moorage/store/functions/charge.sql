@@ -100,9 +100,10 @@ BEGIN
     RETURN money.post(w, contra, -micros, kind, NULL, effective_at, run_id => run_id);
 END $$;
 
--- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet. Who is
--- ready to join is asked once: nodes are proven and fall silent meanwhile, and whoever joins must be who is charged.
-CREATE FUNCTION money.advance(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
+-- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet, as far
+-- as `advance` lets it go. Who is ready to join is asked once: nodes are proven and fall silent meanwhile, and whoever
+-- joins must be who is charged.
+CREATE FUNCTION money.charge(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
 DECLARE
     target    bigint := greatest(w.as_of, least(money.horizon(t), t, w.cut_at));
     oldest    bigint;  -- seconds before this one are too old to charge

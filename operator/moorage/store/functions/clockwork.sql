@@ -103,6 +103,7 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT (w.balance_micros - w.held_micros) * 1000000 - w.carry_picos AS money_available) available
         WHERE w.id = ANY (ids) AND w.cut_at IS NULL AND w.waiting = 0 AND w.as_of < horizon_s AND w.as_of >= oldest
+          AND (w.reach_at < horizon_s) IS NOT TRUE
     ), charged AS (
         UPDATE money.wallet w SET
             balance_micros = w.balance_micros - o.total_picos / 1000000,

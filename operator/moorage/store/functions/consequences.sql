@@ -32,48 +32,11 @@ BEGIN
     SELECT ceil(coalesce(sum(r.rate_picos), 0) * p.resume_minimum_seconds / 1000000) INTO needed
     FROM money.policy p
     LEFT JOIN moorage.agent a
-        ON a.wallet_id = w.id AND a.veto IS NOT NULL AND NOT a.user_paused AND a.state <> 'Deleted'
+        ON a.wallet_id = w.id AND a.veto IS NOT NULL AND a.reached_until IS NULL AND NOT a.user_paused
+           AND a.state <> 'Deleted'
     LEFT JOIN LATERAL money.rate_at('Pod', a.size, money.now_s()) r ON true
     GROUP BY p.resume_minimum_seconds;
     RETURN greatest(0, least(greatest(needed, 1), 9000000000000)::bigint - (w.balance_micros - w.held_micros));
-END $$;
-
--- What of the money keeps an agent down; the reason that lasts longest is the one that is named.
-CREATE FUNCTION money.veto_of(w money.wallet, a moorage.agent) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    RETURN CASE WHEN w.on_hold THEN 'BillingOnHold' WHEN w.cut_at IS NOT NULL THEN 'ZeroBalance' END;
-END $$;
-
--- Brings the vetoes of the wallet's agents up to date: a new one stops an agent, the end of one calls off a stop that
--- is not recorded yet. An agent that is down already learns of a veto when it asks to come back. Returns how many may
--- run again.
-CREATE FUNCTION money.veto_agents(w money.wallet) RETURNS integer LANGUAGE plpgsql AS $$
-DECLARE
-    resumed integer;
-BEGIN
-    PERFORM 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.state <> 'Deleted' ORDER BY a.uid FOR NO KEY UPDATE;
-    WITH seen AS (
-        SELECT a.uid, money.veto_of(w, a) AS wanted, a.state = 'Running' AS runs,
-               a.state = 'Draining' AND NOT a.stop_recorded AND NOT a.user_paused AS called_off
-        FROM moorage.agent a
-        WHERE a.wallet_id = w.id AND a.state <> 'Deleted' AND a.veto IS DISTINCT FROM money.veto_of(w, a)
-          AND (a.veto IS NOT NULL OR a.state NOT IN ('Suspended', 'Archived'))),
-    touched AS (
-        UPDATE moorage.agent a SET
-            veto = wanted,
-            fence = a.fence + 1,
-            state = CASE WHEN wanted IS NULL AND called_off THEN 'Running'
-                         WHEN wanted IS NOT NULL AND runs THEN 'Draining' ELSE a.state END,
-            state_since = CASE WHEN wanted IS NULL AND called_off OR wanted IS NOT NULL AND runs
-                               THEN to_timestamp(money.clock()) ELSE a.state_since END,
-            stop_recorded = CASE WHEN wanted IS NOT NULL AND runs THEN false ELSE a.stop_recorded END
-        FROM seen WHERE a.uid = seen.uid
-        RETURNING a.namespace, a.name, a.fence, a.veto, a.user_paused),
-    told AS (
-        INSERT INTO moorage.outbox (kind, namespace, name, reason, fence)
-        SELECT 'Agent', namespace, name, coalesce(veto, 'Funded'), fence FROM touched)
-    SELECT count(*) FILTER (WHERE veto IS NULL AND NOT user_paused) INTO resumed FROM touched;
-    RETURN resumed;
 END $$;
 
 -- Credit is back: the veto of zero is lifted. The seconds since the cut are absorbed; runs whose agent stays down are
@@ -97,7 +60,8 @@ BEGIN
     FROM (SELECT open.id, CASE WHEN open.in_burn THEN w.as_of ELSE open.cursor END AS hi,
                  coalesce(a.state IN ('Running', 'Restoring'), false) AS goes_on
           FROM money.run open LEFT JOIN moorage.agent a ON a.uid = open.agent_uid
-          WHERE open.wallet_id = w.id AND open.ended IS NULL AND open.cut_at IS NULL) seen
+          WHERE open.wallet_id = w.id AND open.ended IS NULL
+            AND (open.cut_at IS NULL OR a.state = 'Running')) seen
     WHERE r.id = seen.id;
     funded.burn_picos := 0;
     funded.waiting := (SELECT count(*) FROM money.run r WHERE r.wallet_id = w.id AND r.ended IS NULL);
@@ -134,19 +98,22 @@ BEGIN
             0, money.available_picos(w) - (w.low_micros - w.held_micros) * 1000000) / w.burn_picos;
     END IF;
     -- Each on its own: a low mark that waits for its proof must not put off a zero that comes sooner.
-    RETURN least(CASE WHEN zero <= t THEN again_s ELSE zero END, CASE WHEN low_s <= t THEN again_s ELSE low_s END);
+    RETURN least(CASE WHEN zero <= t THEN again_s ELSE zero END, CASE WHEN low_s <= t THEN again_s ELSE low_s END,
+                 CASE WHEN w.reach_at <= t THEN again_s ELSE w.reach_at END, money.next_renewal(w));
 END $$;
 
 -- Draws the consequences of a wallet's new balance and burn, and writes the row. The caller read the row after it
 -- held the lock, so writing absolute values loses nothing.
 CREATE FUNCTION money.decide(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
 DECLARE
-    zero    bigint := money.predicted_zero(w);
+    zero    bigint;
     was     text := w.standing;
     was_due bigint := w.due_at;
     asked   bigint := w.reclaim_at;
     at_zero boolean;
 BEGIN
+    w := money.keep_budgets(w, t);
+    zero := money.predicted_zero(w);
     -- Stopping does not wait for the proof, charging does. But a clock that jumps stops nobody without proof.
     at_zero := coalesce(w.on_hold OR w.balance_micros <= 0 OR (
         zero <= t AND t - zero <= (SELECT catchup_max_seconds FROM money.policy)), false);
@@ -168,6 +135,7 @@ BEGIN
         balance_micros = w.balance_micros, held_micros = w.held_micros, seq = w.seq, burn_picos = w.burn_picos,
         waiting = w.waiting, as_of = w.as_of, carry_picos = w.carry_picos, due_at = w.due_at,
         standing = w.standing, cut_at = w.cut_at, on_hold = w.on_hold, low_micros = w.low_micros,
+        limit_picos_per_day = w.limit_picos_per_day, reached_until = w.reached_until, reach_at = w.reach_at,
         reclaim_at = w.reclaim_at
     WHERE id = w.id;
     IF w.due_at IS NULL THEN

@@ -45,7 +45,8 @@ BEGIN
         silent_after_seconds = coalesce(silent_after, silent_after_seconds);
 END $$;
 
-CREATE FUNCTION money.ensure_wallet(epoch bigint, wallet_name text, cr uuid, low bigint) RETURNS bigint
+CREATE FUNCTION money.ensure_wallet(epoch bigint, wallet_name text, cr uuid, low bigint, daily_limit bigint)
+RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
     w money.wallet;
@@ -65,6 +66,9 @@ BEGIN
     IF w.low_micros <> low THEN
         w.low_micros := low;
         w := money.decide(w, greatest(money.now_s(), w.as_of));
+    END IF;
+    IF w.limit_picos_per_day IS DISTINCT FROM daily_limit THEN
+        PERFORM money.set_limit(w, daily_limit);
     END IF;
     RETURN w.id;
 END $$;
@@ -154,8 +158,9 @@ BEGIN
     begins := greatest(begins, last_of);
     INSERT INTO money.node (name, seen_at) VALUES (on_node, t) ON CONFLICT DO NOTHING;
     INSERT INTO money.run
-        (wallet_id, agent_uid, pod_uid, container_id, node, rate_id, rate_picos, started, cursor)
-    VALUES (w.id, for_agent, pod, container, on_node, price.id, price.rate_picos, begins, begins);
+        (wallet_id, agent_uid, pod_uid, container_id, node, rate_id, rate_picos, started, cursor, cut_at)
+    VALUES (w.id, for_agent, pod, container, on_node, price.id, price.rate_picos, begins, begins,
+            CASE WHEN money.is_spent_out(w, for_agent) THEN begins END);
     w.waiting := w.waiting + 1;
     PERFORM money.decide(money.advance(w, t), t);
     UPDATE moorage.agent SET pod_uid = pod WHERE uid = for_agent;

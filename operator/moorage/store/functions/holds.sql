@@ -21,7 +21,7 @@ BEGIN
     IF h.id IS NULL THEN
         t := greatest(money.now_s(), w.as_of);
         w := money.advance(w, t);
-        IF amount <= money.spare_micros(w) THEN
+        IF amount <= money.spare_micros(w) AND NOT money.is_spent_out(w, agent) THEN
             INSERT INTO money.hold (id, wallet_id, gateway, agent_uid, amount_micros, opened_at, expires_at)
             VALUES (request_id, wallet, gateway_name, agent, amount, t, t + (SELECT hold_seconds FROM money.policy))
             RETURNING * INTO h;
@@ -75,6 +75,7 @@ BEGIN
                       THEN greatest(0, money.available_picos(w)) ELSE money.payable_picos(w) END);
         w := money.post_usage(w, paid, 'Model', NULL, t, -6);
         PERFORM money.absorb_model(picos - paid, h.id);
+        w := money.spend_today(w, finished.agent_uid, picos, t);
         UPDATE money.hold x SET state = 'Settled', paid_picos = paid, absorbed_picos = picos - paid
         WHERE x.id = h.id RETURNING * INTO h;
         w := money.take_back(w, t);

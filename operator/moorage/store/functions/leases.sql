@@ -25,7 +25,8 @@ END $$;
 -- What may be set aside: a slice never takes what the wallet's own runs burn in the next seconds.
 CREATE FUNCTION money.spare_micros(w money.wallet) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF w.cut_at IS NOT NULL OR w.on_hold OR w.closed_at IS NOT NULL OR w.reclaim_at IS NOT NULL THEN
+    IF w.cut_at IS NOT NULL OR w.on_hold OR w.closed_at IS NOT NULL OR w.reclaim_at IS NOT NULL
+       OR w.reached_until IS NOT NULL THEN
         RETURN 0;
     END IF;
     RETURN greatest(0, (SELECT money.available_picos(w) - w.burn_picos * p.headroom_seconds FROM money.policy p)
@@ -202,7 +203,7 @@ BEGIN
     PERFORM money.require_gateway(gateway_name, epoch);
     RETURN QUERY SELECT l.id FROM money.lease l JOIN money.wallet w ON w.id = l.wallet_id
                  WHERE l.gateway = gateway_name AND l.state = 'Open'
-                   AND (w.reclaim_at IS NOT NULL OR w.cut_at IS NOT NULL OR w.on_hold)
+                   AND (w.reclaim_at IS NOT NULL OR w.cut_at IS NOT NULL OR w.on_hold OR w.reached_until IS NOT NULL)
                  ORDER BY l.id;
 END $$;
 

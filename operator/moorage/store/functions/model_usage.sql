@@ -28,27 +28,31 @@ BEGIN
         SELECT r.id, r.lease_id, l.wallet_id, r.agent_uid, r.model, r.input_tokens, r.cached_tokens, r.output_tokens,
                r.input_picos, r.cached_picos, r.output_picos
         FROM unnest(requests) r JOIN money.lease l ON l.id = r.lease_id ORDER BY r.id
-        ON CONFLICT DO NOTHING RETURNING lease_id, amount_picos
-    ), sums AS (
-        SELECT lease_id, sum(amount_picos) AS picos FROM inserted GROUP BY lease_id
+        ON CONFLICT DO NOTHING RETURNING lease_id, wallet_id, agent_uid, amount_picos
+    ), spent AS (
+        INSERT INTO money.day_spend AS d (wallet_id, day, agent_uid, picos)
+        SELECT s.wallet_id, t - mod(t, 86400), s.agent_uid, s.picos
+        FROM (SELECT wallet_id, agent_uid, sum(amount_picos)::bigint AS picos FROM inserted GROUP BY 1, 2) s
+        JOIN money.wallet w ON w.id = s.wallet_id WHERE money.has_budgets(w) ORDER BY s.wallet_id, s.agent_uid
+        ON CONFLICT (wallet_id, day, agent_uid) DO UPDATE SET picos = d.picos + excluded.picos
     ), owed AS (
         SELECT l.id, l.wallet_id, l.spent_picos AS before, s.picos, least(s.picos, CASE
             WHEN l.state = 'Open' AND w.balance_micros >= w.held_micros
             THEN l.granted_micros * 1000000 - l.spent_picos ELSE 0 END)::bigint AS paid
-        FROM sums s JOIN money.lease l ON l.id = s.lease_id JOIN money.wallet w ON w.id = l.wallet_id
+        FROM (SELECT lease_id, sum(amount_picos) AS picos FROM inserted GROUP BY 1) s
+        JOIN money.lease l ON l.id = s.lease_id JOIN money.wallet w ON w.id = l.wallet_id
     ), leases AS (
         UPDATE money.lease l SET spent_picos = o.before + o.paid, expires_at = money.lease_end_s(t)
         FROM owed o WHERE l.id = o.id AND l.state = 'Open'
     ), charged AS (
         SELECT wallet_id, sum((before + paid) / 1000000 - before / 1000000)::bigint AS micros,
-               bool_or(picos > paid) AS over
-        FROM owed GROUP BY wallet_id
+               bool_or(picos > paid) AS over FROM owed GROUP BY wallet_id
     ), followed AS (
         UPDATE money.wallet w SET
             balance_micros = w.balance_micros - c.micros, held_micros = w.held_micros - c.micros,
             seq = w.seq + (c.micros > 0)::integer
         FROM charged c
-        WHERE w.id = c.wallet_id AND NOT c.over AND w.balance_micros - c.micros
+        WHERE w.id = c.wallet_id AND NOT c.over AND NOT money.has_budgets(w) AND w.balance_micros - c.micros
               >= CASE w.standing WHEN 'Funded' THEN greatest(w.low_micros, 1) ELSE 1 END
         RETURNING w.id, w.seq, w.balance_micros, c.micros
     ), posted AS (
@@ -112,13 +116,19 @@ BEGIN
     PERFORM 1 FROM money.wallet x WHERE x.id IN (SELECT l.wallet_id FROM money.lease l WHERE l.id = ANY (leases))
     ORDER BY x.id FOR NO KEY UPDATE;
     t := money.now_s();
+    -- Seconds that burned before these requests were reported come before them in a day's budget.
+    PERFORM money.settle_each(ARRAY(
+        SELECT x.id FROM money.wallet x
+        WHERE x.id IN (SELECT l.wallet_id FROM money.lease l WHERE l.id = ANY (leases)) AND money.has_budgets(x)
+        ORDER BY x.id));
     rest := money.charge_leases(requests, t);
     FOR owes IN SELECT * FROM unnest(rest.wallets, rest.owed_micros) o (wallet_id, micros) LOOP
         SELECT * INTO w FROM money.wallet x WHERE x.id = owes.wallet_id;
         t := greatest(t, w.as_of);
         w := money.follow_leases(w, owes.micros, rest.over_leases, rest.over_picos, t);
     END LOOP;
-    RETURN QUERY SELECT l.id, l.granted_micros, l.spent_picos, l.state, x.standing, x.reclaim_at IS NOT NULL
+    RETURN QUERY SELECT l.id, l.granted_micros, l.spent_picos, l.state, x.standing,
+                        x.reclaim_at IS NOT NULL OR x.reached_until IS NOT NULL
                  FROM money.lease l JOIN money.wallet x ON x.id = l.wallet_id WHERE l.id = ANY (leases) ORDER BY l.id;
 END $$;
 

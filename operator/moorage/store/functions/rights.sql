@@ -8,11 +8,11 @@ GRANT EXECUTE ON FUNCTION
 TO moorage_app, moorage_read;
 GRANT EXECUTE ON FUNCTION
     money.set_policy(bigint, bigint, bigint),
-    money.ensure_wallet(bigint, text, uuid, bigint), money.grant_credit(text, bigint, text, text, text),
+    money.ensure_wallet(bigint, text, uuid, bigint, bigint), money.grant_credit(text, bigint, text, text, text),
     money.open_run(bigint, uuid, uuid, text, text, text, bigint), money.close_run(bigint, uuid, bigint, text),
     money.prove(bigint, text[], bigint[]), money.park_silent(bigint, integer),
     money.join_proven(bigint, bigint, integer), money.settle_due(bigint, integer),
-    money.settle_range(bigint, bigint, bigint), money.veto(uuid)
+    money.set_budget(bigint, uuid, bigint), money.settle_range(bigint, bigint, bigint), money.veto(uuid)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION
     money.approve_rate(bigint, text, text), money.propose_rate(text, text, bigint, bigint, text, text),

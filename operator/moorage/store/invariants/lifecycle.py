@@ -29,4 +29,13 @@ INVARIANTS = (
            SELECT r.wallet_id, r.agent_uid::text FROM money.run r LEFT JOIN moorage.agent a ON a.uid = r.agent_uid
            WHERE r.ended IS NULL AND a.pod_uid IS DISTINCT FROM r.pod_uid""",
     ),
+    Invariant(
+        "I-23",
+        "nothing is charged for an agent whose budget or limit is reached, and the wallet is looked at when it ends",
+        """SELECT w.id, a.uid::text FROM moorage.agent a JOIN money.wallet w ON w.id = a.wallet_id
+           WHERE a.state <> 'Deleted' AND (a.reached_until IS NOT NULL OR w.reached_until IS NOT NULL)
+             AND (EXISTS (SELECT 1 FROM money.run r WHERE r.agent_uid = a.uid AND r.in_burn)
+                  OR w.cut_at IS NULL
+                     AND coalesce(w.due_at, 9223372036854775807) > least(a.reached_until, w.reached_until))""",
+    ),
 )

@@ -91,6 +91,8 @@ CREATE TABLE moorage.agent (
     state_since       timestamptz NOT NULL DEFAULT clock_timestamp(),
     fence             bigint NOT NULL DEFAULT 1,
     veto              text CHECK (veto IN ('ZeroBalance', 'BudgetReached', 'BillingOnHold')),  -- the money's
+    budget_picos_per_day bigint CHECK (budget_picos_per_day > 0),
+    reached_until     bigint,                -- its budget is spent until this midnight
     user_paused       boolean NOT NULL DEFAULT false,
     incarnation       integer NOT NULL DEFAULT 1 CHECK (incarnation > 0),
     pod_uid           uuid,
@@ -103,9 +105,11 @@ CREATE TABLE moorage.agent (
     archive_at        timestamptz,
     attempt_id        uuid REFERENCES moorage.attempt,
     snapshot_id       uuid REFERENCES moorage.snapshot,
-    created_at        timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (reached_until IS NULL OR budget_picos_per_day IS NOT NULL)
 ) WITH (fillfactor = 80);
 CREATE INDEX agent_wallet ON moorage.agent (wallet_id) WHERE state <> 'Deleted';
+CREATE INDEX agent_budget ON moorage.agent (wallet_id) WHERE budget_picos_per_day IS NOT NULL;
 CREATE INDEX agent_tenant ON moorage.agent (tenant_uid) WHERE state <> 'Deleted';
 CREATE UNIQUE INDEX agent_name ON moorage.agent (namespace, name) WHERE state <> 'Deleted';
 

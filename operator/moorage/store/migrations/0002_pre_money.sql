@@ -58,8 +58,12 @@ CREATE TABLE money.wallet (
     cut_at         bigint,                                             -- nothing is charged from this second on
     on_hold        boolean NOT NULL DEFAULT false,                     -- a dispute, a check or a person stops it
     low_micros     bigint NOT NULL DEFAULT 0 CHECK (low_micros >= 0),
+    limit_picos_per_day bigint CHECK (limit_picos_per_day > 0),          -- what its agents may spend in a day
+    reached_until  bigint,                                             -- the limit is spent until this midnight
+    reach_at       bigint,                                             -- when a budget or the limit will be reached
     closed_at      timestamptz,
     merged_into    bigint REFERENCES money.wallet CHECK (merged_into IS NULL OR closed_at IS NOT NULL),
+    CONSTRAINT reached_has_a_limit CHECK (reached_until IS NULL OR limit_picos_per_day IS NOT NULL),
     CONSTRAINT stopped_has_a_cut CHECK ((standing IN ('Exhausted', 'OnHold')) = (cut_at IS NOT NULL)),
     CONSTRAINT hold_is_its_standing CHECK ((standing = 'OnHold') = on_hold),
     CONSTRAINT nothing_charged_after_cut CHECK (as_of <= cut_at)
@@ -166,8 +170,18 @@ CREATE TABLE money.run (
 CREATE INDEX run_open ON money.run (wallet_id) WHERE ended IS NULL;
 CREATE UNIQUE INDEX run_open_agent ON money.run (agent_uid) WHERE ended IS NULL;
 CREATE INDEX run_agent ON money.run (agent_uid, ended DESC) WHERE ended IS NOT NULL;
+CREATE INDEX run_wallet ON money.run (wallet_id, ended) WHERE ended IS NOT NULL;
 CREATE INDEX run_burning ON money.run (node) WHERE in_burn;
 CREATE INDEX run_waiting ON money.run (node) WHERE NOT in_burn AND ended IS NULL;
+
+-- What agents spent in a day on things that have no run; budgets add it to the seconds of the runs.
+CREATE TABLE money.day_spend (
+    wallet_id bigint NOT NULL,
+    day       bigint NOT NULL CHECK (mod(day, 86400) = 0),  -- its first second
+    agent_uid uuid NOT NULL,
+    picos     bigint NOT NULL,
+    PRIMARY KEY (wallet_id, day, agent_uid)
+);
 
 -- The statement of a closed run: every second of it is either charged or absorbed.
 CREATE TABLE money.line (
