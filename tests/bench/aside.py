@@ -78,6 +78,41 @@ def spending(*, quick: bool) -> Section:
     return Section("spending", rows, notes)
 
 
+def payments(*, quick: bool) -> Section:
+    """Webhooks, and top-ups beside a settlement."""
+    few = ["--runs", "10000", "--objects", "100", "--seconds", "2", "--rounds", "3"]
+    found = _run("tests.bench.payments", *(few if quick else []))
+    rows = [
+        Row(
+            f"{found['events']} events of {found['objects']} payments, shuffled, kept and applied once",
+            found["applied"],
+            "s",
+            at_most=10.0,
+            beside=found["bare_applied"],
+            beside_what="as many bare inserts and movements",
+        ),
+        Row(
+            f"event kept and answered, {found['per_second']} a second, p99",
+            [found["kept"]["p99"]],
+            "ms",
+            at_most=50.0,
+            beside=[found["bare_kept"]["p99"]],
+            beside_what="bare insert, p99",
+        ),
+        Row(
+            f"top-up while {found['runs']} runs are charged, p99",
+            [found["top_up"]["p99"]],
+            "ms",
+            at_most=50.0,
+            beside=[found["bare_top_up"]["p99"]],
+            beside_what="bare UPDATE and INSERT, p99",
+        ),
+        Row("… median", [found["top_up"]["p50"]], "ms", beside=[found["bare_top_up"]["p50"]], beside_what="bare"),
+    ]
+    about = f"{found['top_ups']} top-ups during {found['rounds']} settlements of {found['settle_seconds']} s each"
+    return Section("payments", rows, [about, f"a bare commit takes {found['commit_milliseconds']} ms"])
+
+
 def snapshot(*, quick: bool) -> Section:
     """A gigabyte in few files, and 20,000 small files; a quick run is the same."""
     del quick
@@ -117,5 +152,6 @@ ALL: dict[str, Callable[..., Section]] = {
     "settle": settle,
     "verify": verify,
     "spending": spending,
+    "payments": payments,
     "snapshot": snapshot,
 }
