@@ -43,6 +43,7 @@ from moorage.store.database import VERIFY_ROLE, Database
 from moorage.store.leader import Leadership
 from moorage.store.ledger import Ledger
 from moorage.store.lineage import Lineage
+from moorage.store.meters import Meters
 from moorage.store.outbox import Outbox
 from moorage.store.seals import Seals
 from moorage.store.tenants import Tenants
@@ -151,7 +152,8 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     controllers["Domain"] = DomainController(objects=objects, applier=applier).reconcile
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
-        agents=agents, ledger=ledger, leadership=Leadership(base.database, knobs.instance(settings)),
+        agents=agents, ledger=ledger, meters=Meters(base.database),
+        leadership=Leadership(base.database, knobs.instance(settings)),
         outbox=Outbox(base.database), snapshots=snapshots, witness=witness, proof=proof, world=world, objects=objects,
         queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,7 @@ from moorage.controllers.objects import Objects
 from moorage.controllers.workqueue import KeyedQueue
 from moorage.jobs import runner
 from moorage.jobs.apply_payments import ApplyPayments
+from moorage.jobs.change_prices import ChangePrices
 from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.jobs.expire_reservations import ExpireReservations
 from moorage.jobs.keep_credit import KeepCredit
@@ -22,6 +24,7 @@ from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.settle_wallets import SettleWallets
 from moorage.jobs.sweep_orphans import SweepOrphans
 from moorage.jobs.sweep_uploads import SweepUploads
+from moorage.jobs.write_statements import WriteStatements
 from moorage.kube import crds
 from moorage.kube.client import Client
 from moorage.kube.login import Credentials
@@ -40,6 +43,7 @@ from moorage.store.database import Database
 from moorage.store.leader import Leadership
 from moorage.store.leases import Reservations
 from moorage.store.ledger import Ledger, LedgerRefusal
+from moorage.store.meters import Meters
 from moorage.store.outbox import CHANNEL, Outbox
 from moorage.store.payments import Payments
 from moorage.store.wallets import Wallets
@@ -60,6 +64,7 @@ class Operation:
     database: Database
     agents: Agents
     ledger: Ledger
+    meters: Meters
     leadership: Leadership
     outbox: Outbox
     snapshots: Snapshots
@@ -100,8 +105,9 @@ async def start(op: Operation) -> list[Task]:
         "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
         "prove_nodes": ProveNodes(op.ledger, op.world.node_proofs, lambda: op.epoch.current).prove,
         "settle_due": settle.due,
-        "settle_books": settle.books,
         "expire_reservations": ExpireReservations(Reservations(op.database), lambda: op.epoch.current).expire,
+        "change_prices": ChangePrices(op.meters, lambda: op.epoch.current).change,
+        "write_statements": WriteStatements(op.meters, lambda: op.epoch.current, op.metrics, now=time.time).write,
         "deliver_wakeups": wakeups.deliver,
         "apply_payments": ApplyPayments(deposits, op.metrics).apply,
         "expire_credit": credit.expire,
@@ -112,7 +118,10 @@ async def start(op: Operation) -> list[Task]:
         "sweep_orphans": sweep.sweep,
         "sweep_uploads": SweepUploads(op.snapshots).sweep,
     }
-    jobs = [asyncio.create_task(runner.repeat(name, do, rng=rng), name=name) for name, do in work.items()]
+    jobs = [
+        asyncio.create_task(runner.repeat(name, do, rng=rng, metrics=op.metrics), name=name)
+        for name, do in work.items()
+    ]
     lost: Task = asyncio.create_task(_wait_for(op.queue), name="queue")
     return [*jobs, lost]
 

@@ -71,6 +71,17 @@ class Metrics:
         self.ledger_checked = Gauge("moorage_ledger_checked_timestamp_seconds", "When the books were checked.", **at)
         self.ledger_sealed = Gauge("moorage_ledger_sealed_timestamp_seconds", "When the books were sealed.", **at)
         self.history_in_doubt = Gauge("moorage_history_in_doubt", "1 while nobody may lead a restored database.", **at)
+        self.absorbed_seconds = Counter(
+            "moorage_absorbed_seconds_total", "Metered seconds that the platform paid for.", ["cause", "meter"], **at
+        )
+        self.job_runs = Counter("moorage_job_runs_total", "Turns of a job by result.", ["job", "result"], **at)
+        self.job_seconds = Histogram(
+            "moorage_job_seconds", "Wall time of one turn of a job.", ["job"],
+            buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10, 60), **at
+        )  # fmt: skip
+        self.job_last_success = Gauge(
+            "moorage_job_last_success_timestamp_seconds", "When a job last came through, in Unix time.", ["job"], **at
+        )
         self.snapshots = Counter(
             "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
         )

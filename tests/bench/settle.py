@@ -42,9 +42,10 @@ INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)
 INSERT INTO moorage.agent (uid, tenant_uid, wallet_id, namespace, name, size, pod_uid)
     SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 1 + n % {wallets}, 'mn-bench', 'agent-' || n,
            'small', gen_random_uuid() FROM generate_series(1, {runs}) n;
-INSERT INTO money.run (wallet_id, agent_uid, pod_uid, container_id, node, rate_id, rate_picos, started, cursor, in_burn)
+INSERT INTO money.run (wallet_id, agent_uid, pod_uid, container_id, node, rate_id, rate_picos, started, cursor,
+                       lined_to, in_burn)
     SELECT wallet_id, uid, pod_uid, 'c', 'node-' || (1 + (hashtext(name) & 63)),
-           (SELECT id FROM money.rate WHERE class = 'small'), {rate}, {start}, {start}, true
+           (SELECT id FROM money.rate WHERE class = 'small'), {rate}, {start}, {start}, {start}, true
     FROM moorage.agent;
 CREATE TABLE floor_wallet (id bigint PRIMARY KEY, balance bigint NOT NULL) WITH (fillfactor = 70);
 CREATE TABLE floor_entry (id bigint, seq bigint, amount bigint, PRIMARY KEY (id, seq));

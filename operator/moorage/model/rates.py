@@ -65,6 +65,15 @@ class Proposed:
     valid_from: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absorbed:
+    """Seconds that the platform paid for, because there was no credit (`Zero`) or we charged too late (`Overdue`)."""
+
+    cause: str
+    meter: Meter
+    seconds: int  # negative when an earlier end has shown them not to have been used
+
+
 def parse_subject(text: str) -> tuple[Meter, str]:
     """Read `Pod/small`, `Volume` or `Model/<model>/<token kind>` into meter and class.
 

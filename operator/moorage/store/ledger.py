@@ -28,9 +28,9 @@ _WALLET = """
 SELECT w.id, w.name, w.standing, w.balance_micros, w.held_micros,
        -- A run that waits for its node's next proof burns already; only its charge waits.
        w.burn_picos + (SELECT coalesce(sum(r.rate_picos), 0)::bigint
-                       FROM money.run r JOIN money.node n ON n.name = r.node
+                       FROM money.run r LEFT JOIN money.node n ON n.name = r.node
                        WHERE r.wallet_id = w.id AND w.waiting > 0 AND r.ended IS NULL AND NOT r.in_burn
-                         AND r.cut_at IS NULL AND NOT n.silent) AS burn_picos,
+                         AND r.cut_at IS NULL AND n.silent IS NOT TRUE) AS burn_picos,
        money.accrued_balance_micros(w.id) AS live_balance_micros, money.zero_at(w.id) AS zero_s,
        money.missing_micros(w.id) AS missing_micros, money.clock() AS now_s
 FROM money.wallet w WHERE w.name = $1 AND w.closed_at IS NULL
@@ -43,7 +43,8 @@ ORDER BY e.seq DESC LIMIT $3
 """
 _OPEN_RUNS = """
 SELECT r.agent_uid::text, r.pod_uid::text, a.namespace, a.name, r.node
-FROM money.run r JOIN moorage.agent a ON a.uid = r.agent_uid WHERE r.ended IS NULL ORDER BY r.id
+FROM money.run r JOIN moorage.agent a ON a.uid = r.agent_uid
+WHERE r.ended IS NULL AND r.meter = 'Pod' ORDER BY r.id
 """
 _NEXT_DUE = "SELECT (SELECT min(due_at) FROM money.timer) AS next_due_s, money.clock() AS now_s"
 

@@ -26,7 +26,7 @@ _METERED = """
 SELECT coalesce(a.namespace || '/' || a.name, '') AS agent, p.meter, p.class AS price_class,
        sum(l.charged_seconds)::bigint AS charged_seconds, sum(l.absorbed_seconds)::bigint AS absorbed_seconds,
        sum(l.amount_picos) AS amount_picos
-FROM money.line l JOIN money.run r ON r.id = l.run_id JOIN money.rate p ON p.id = r.rate_id
+FROM money.line l JOIN money.run r ON r.id = l.run_id JOIN money.rate p ON p.id = l.rate_id
 LEFT JOIN moorage.agent a ON a.uid = r.agent_uid
 WHERE l.wallet_id = $1 AND l.lo >= $2 AND l.lo < $3
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3

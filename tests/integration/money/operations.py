@@ -98,7 +98,7 @@ TRACES = {
     "entry": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.entry WHERE key = k)",
     "open": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.run WHERE pod_uid = k::uuid)",
     "closed": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS"
-    " (SELECT 1 FROM money.run r JOIN money.line l ON l.run_id = r.id WHERE r.pod_uid = k::uuid)",
+    " (SELECT 1 FROM money.run r WHERE r.ended IS NOT NULL AND r.pod_uid = k::uuid)",
 }
 
 

@@ -20,7 +20,7 @@ class Agent:
     """The bits of an agent's record that money touches."""
 
     wallet: "Wallet"
-    rate: int
+    size: str
     state: str = "Running"
     veto: bool = False
     paused: bool = False
@@ -30,18 +30,29 @@ class Agent:
 
 @dataclass
 class Run:
-    """One run with every second it was charged for or absorbed."""
+    """One run with every second it was charged for, absorbed or waived; storage has no node."""
 
     agent: Agent
-    node: Node
+    node: Node | None
     started: int
-    rate: int
+    priced: str
     cursor: int
+    quantity: int = 1
     burning: bool = False
     frozen_at: int | None = None
     ended: int | None = None
     paid: set[int] = field(default_factory=set)
     absorbed: set[int] = field(default_factory=set)
+    waived: set[int] = field(default_factory=set)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody can prove it."""
+        return self.node is not None and self.node.silent
+
+    def proven(self, now: int) -> int:
+        """Storage is there until it is freed."""
+        return now if self.node is None else self.node.proven
 
 
 @dataclass
@@ -53,6 +64,7 @@ class Wallet:
     cut: int | None = None
     told: bool = True  # its agents know about the cut
     low_micros: int = 0
+    grace: int = 0  # what its storage has cost the platform since the cut
 
     @property
     def micros(self) -> int:
@@ -70,11 +82,13 @@ class Wallet:
 class Oracle:
     """All wallets of one ledger; each method is one call of the ledger."""
 
-    def __init__(self, *, now: int, catchup_max: int, silent_after: int, resume_minimum: int) -> None:
+    def __init__(self, *, now: int, catchup_max: int, silent_after: int, resume_minimum: int, grace: int = 0) -> None:
         self.now = now
         self.catchup_max = catchup_max
         self.silent_after = silent_after
         self.resume_minimum = resume_minimum
+        self.grace = grace
+        self.prices: dict[str, list[tuple[int, int]]] = {}  # by size or meter: from when, how much
         self.nodes: dict[str, Node] = {}
         self.wallets: dict[str, Wallet] = {}
         self.agents: dict[str, Agent] = {}
@@ -83,6 +97,15 @@ class Oracle:
     def open_runs(self, wallet: Wallet) -> list[Run]:
         """The wallet's runs that have not ended."""
         return [run for run in self.runs if run.agent.wallet is wallet and run.ended is None]
+
+    def price(self, priced: str, second: int) -> int:
+        """The price of a size or meter at a second."""
+        versions = self.prices[priced]
+        return next((picos for begins, picos in reversed(versions) if begins <= second), versions[0][1])
+
+    def rate(self, run: Run, second: int) -> int:
+        """What this second of a run costs."""
+        return self.price(run.priced, second) * run.quantity
 
     # ------------------------------------------------------------------ the ledger's calls
 
@@ -101,54 +124,128 @@ class Oracle:
 
     def missing(self, wallet: Wallet) -> int:
         """What keeps the agents down."""
-        rates = sum(
-            agent.rate for agent in self.agents.values() if agent.wallet is wallet and agent.veto and not agent.paused
-        )
-        return max(1, math.ceil(rates * self.resume_minimum / PICOS)) - wallet.micros
+        down = [
+            self.price(agent.size, self.now)
+            for agent in self.agents.values()
+            if agent.wallet is wallet and agent.veto and not agent.paused
+        ]
+        stored = [
+            self.rate(run, wallet.head if run.burning else run.cursor)
+            for run in self.open_runs(wallet)
+            if run.node is None
+        ]
+        parts = [math.ceil(sum(rates) * self.resume_minimum / PICOS) for rates in (down, stored)]
+        return max(1, sum(parts)) - wallet.micros
 
     def open(self, agent: Agent, node_name: str, started: int) -> Run:
         """Start a meter."""
         wallet = agent.wallet
         now = max(self.now, wallet.head)
         self._advance(wallet, now)
-        ends = [run.ended for run in self.runs if run.agent is agent and run.ended is not None]
+        ends = [run.ended for run in self.runs if run.agent is agent and run.node and run.ended is not None]
         begins = max([min(started, now), *ends])
         node = self.nodes.setdefault(node_name, Node(proven=0, seen_at=now))
-        run = Run(agent=agent, node=node, started=begins, rate=agent.rate, cursor=begins)
+        run = Run(agent=agent, node=node, started=begins, priced=agent.size, cursor=begins)
         self.runs.append(run)
         self.settle(wallet)
         return run
+
+    def store(self, agent: Agent, meter: str, mib: int, older: Run | None) -> Run:
+        """Start or resize the meter of a volume or snapshot."""
+        wallet = agent.wallet
+        now = max(self.now, wallet.head)
+        self._advance(wallet, now)
+        if older is not None:
+            self._finish_storage(older, now)
+        run = Run(agent=agent, node=None, started=now, priced=meter, cursor=now, quantity=mib)
+        self.runs.append(run)
+        self.settle(wallet)
+        return run
+
+    def free(self, run: Run) -> None:
+        """It is gone."""
+        wallet = run.agent.wallet
+        self.settle(wallet)
+        self._finish_storage(run, max(self.now, wallet.head))
+        self._decide(wallet)
+
+    def _finish_storage(self, run: Run, now: int) -> None:
+        self._carry(run.agent.wallet, now)
+        self._finish(run, now)
 
     def close(self, run: Run, ended: int | None) -> None:
         """Stop a meter: give back what lies beyond the end, or charge what is still owed."""
         wallet = run.agent.wallet
         self.settle(wallet)
         now = max(self.now, wallet.head)
-        last = max(run.started, min(now, run.node.proven if ended is None else ended))
+        self._finish(run, max(run.started, min(now, run.proven(now) if ended is None else ended)))
+        self._decide(wallet)
+
+    def _finish(self, run: Run, last: int) -> None:
+        wallet = run.agent.wallet
         was_burning, run.burning = run.burning, False
         done = wallet.head if was_burning else run.cursor
         if last < done:
-            wallet.picos += run.rate * len({second for second in run.paid if second >= last})
+            wallet.picos += sum(self.rate(run, second) for second in run.paid if second >= last)
             run.paid = {second for second in run.paid if second < last}
             run.absorbed = {second for second in run.absorbed if second < last}
+            run.waived = {second for second in run.waived if second < last}
         else:
             limits = [limit for limit in (last, wallet.cut, run.frozen_at) if limit is not None]
             upto = max(done, min(limits))
             reserved = 0
             if wallet.cut is not None:
-                burn = sum(other.rate for other in self.open_runs(wallet) if other.burning)
+                burn = sum(self.rate(other, wallet.head) for other in self.open_runs(wallet) if other.burning)
                 reserved = burn * (wallet.cut - wallet.head)
             broke = False
             for second in range(done, last):
                 owed = upto - self.catchup_max <= second < upto and not broke
-                if owed and wallet.picos - reserved >= run.rate:
-                    wallet.picos -= run.rate
+                if owed and wallet.picos - reserved >= self.rate(run, second):
+                    wallet.picos -= self.rate(run, second)
                     run.paid.add(second)
                 else:
                     broke = broke or owed
                     run.absorbed.add(second)
         run.ended = run.cursor = last
-        self._decide(wallet)
+
+    def reprice(self) -> None:
+        """Settle the wallets with burning runs whose price has changed by now."""
+        for wallet in self.wallets.values():
+            if (wallet.cut is None or wallet.head < wallet.cut) and any(
+                wallet.head < begins <= self.now
+                for run in self.open_runs(wallet)
+                if run.burning
+                for begins, _ in self.prices[run.priced][1:]
+            ):
+                self.settle(wallet)
+
+    def state(self, wallet: Wallet) -> None:
+        """The statement loop: settle, and carry the storage of an empty wallet."""
+        if self.open_runs(wallet):
+            self.settle(wallet)
+            self._carry(wallet, max(self.now, wallet.head))
+
+    def _carry(self, wallet: Wallet, now: int) -> None:
+        burning = [run for run in self.open_runs(wallet) if run.burning]
+        if wallet.cut is None or (wallet.head < wallet.cut and burning):
+            return
+        for run in self.open_runs(wallet):
+            if run.node is not None:
+                continue
+            first = wallet.head if run.burning else run.cursor
+            spent: dict[int, bool] = {}
+            for second in range(first, now):
+                # Within one price: once a second is not covered, none after it is.
+                cost = self.rate(run, second)
+                covered = wallet.grace + cost <= self.grace * PICOS and not spent.get(cost, False)
+                if covered:
+                    wallet.grace += cost
+                    run.absorbed.add(second)
+                else:
+                    spent[cost] = True
+                    run.waived.add(second)
+            if first < now:
+                run.burning, run.cursor = False, now
 
     def prove(self, proofs: dict[str, int]) -> None:
         """Nodes move forward; the silent park, the proven join."""
@@ -159,15 +256,15 @@ class Oracle:
         for node in self.nodes.values():
             node.silent = node.silent or self.now - node.seen_at > self.silent_after
         for wallet in self.wallets.values():
-            if any(run.burning and run.node.silent for run in self.open_runs(wallet)):
+            if any(run.burning and run.silent for run in self.open_runs(wallet)):
                 self._advance(wallet, max(self.now, wallet.head))
                 for run in self.open_runs(wallet):
-                    if run.burning and run.node.silent:
+                    if run.burning and run.silent:
                         run.burning, run.cursor = False, wallet.head
                 self._decide(wallet)
         for wallet in self.wallets.values():
             if any(
-                not run.burning and run.frozen_at is None and not run.node.silent
+                not run.burning and run.frozen_at is None and not run.silent
                 and (wallet.cut is None or run.cursor < wallet.cut)
                 for run in self.open_runs(wallet)
             ):  # fmt: skip
@@ -182,41 +279,49 @@ class Oracle:
 
     def _advance(self, wallet: Wallet, now: int) -> None:
         burning = [run for run in self.open_runs(wallet) if run.burning]
-        bounds = [run.node.proven for run in self.runs if run.burning]
+        bounds = [run.node.proven for run in self.runs if run.burning and run.node]
         target = max(wallet.head, min([now, *bounds, *([] if wallet.cut is None else [wallet.cut])]))
         joining = [
             run
             for run in self.open_runs(wallet)
-            if not run.burning and run.frozen_at is None and not run.node.silent
-            and run.node.proven >= max(wallet.head, run.cursor)
+            if not run.burning and run.frozen_at is None and not run.silent
+            and run.proven(now) >= max(wallet.head, run.cursor)
             and (wallet.cut is None or run.cursor < wallet.cut)
         ]  # fmt: skip
-        target = min([target, *(run.node.proven for run in joining)])
+        target = min([target, *(run.proven(now) for run in joining)])
         joining = [run for run in joining if run.cursor <= target]
         oldest = target - self.catchup_max
-        for second in range(wallet.head, oldest):
-            for run in burning:
-                run.absorbed.add(second)
-        if burning:
+        # What burns for nothing leaves its wallet idle.
+        idle = not any(self.rate(run, wallet.head) for run in burning)
+        if not idle:
+            for second in range(wallet.head, oldest):
+                for run in burning:
+                    run.absorbed.add(second)
             wallet.head = max(wallet.head, oldest)
+        steps = [begins for run in burning for begins, _ in self.prices[run.priced] if wallet.head < begins <= target]
+        lived: list[tuple[Run, int]] = []
         zero = None
         for second in range(min([wallet.head, *(run.cursor for run in joining)]), target):
             payers = [run for run in burning if second >= wallet.head]
             payers += [run for run in joining if second >= max(run.cursor, oldest)]
-            cost = sum(run.rate for run in payers)
+            cost = sum(self.rate(run, second) for run in payers)
             if cost > wallet.picos:
                 zero = second
                 break
             wallet.picos -= cost
+            lived += [(run, second) for run in payers if run in burning]
             for run in payers:
-                run.paid.add(second)
+                if run not in burning:
+                    run.paid.add(second)
         settled = target if zero is None else max(zero, wallet.head)
         joined = [run for run in joining if max(run.cursor, oldest) <= settled]
         for run in joined:
             run.burning = True
             run.absorbed |= set(range(run.cursor, settled)) - run.paid
-        if burning or joined:
+        if not idle or joined or steps:
             wallet.head = settled
+            for run, second in lived:
+                run.paid.add(second)
         if zero is not None:
             wallet.told = wallet.told and wallet.cut is not None
             wallet.cut = wallet.head
@@ -226,13 +331,13 @@ class Oracle:
         counted = [
             run
             for run in self.open_runs(wallet)
-            if run.burning or (run.frozen_at is None and not run.node.silent)
+            if run.burning or (run.frozen_at is None and not run.silent)
         ]  # fmt: skip
         begins = {id(run): wallet.head if run.burning else max(run.cursor, wallet.head - self.catchup_max)
                   for run in counted}  # fmt: skip
         left = wallet.picos
         for second in range(min(begins.values(), default=now + 1), now + 1):
-            cost = sum(run.rate for run in counted if begins[id(run)] <= second)
+            cost = sum(self.rate(run, second) for run in counted if begins[id(run)] <= second)
             if cost > left:
                 return max(second, wallet.head)
             left -= cost
@@ -260,20 +365,22 @@ class Oracle:
                     agent.state, agent.stop_recorded = "Draining", False
 
     def _resume(self, wallet: Wallet) -> None:
+        now = max(self.now, wallet.head)
+        self._carry(wallet, now)
+        wallet.grace = 0
         for agent in self.agents.values():
             if agent.wallet is wallet and agent.veto:
                 agent.veto = False
                 agent.fence += 1
                 if agent.state == "Draining" and not agent.stop_recorded and not agent.paused:
                     agent.state = "Running"
-        now = max(self.now, wallet.head)
         for run in self.open_runs(wallet):
             if run.frozen_at is not None:
                 continue
             done = wallet.head if run.burning else run.cursor
             run.burning = False
             run.cursor = done
-            if run.agent.state == "Running":
+            if run.agent.state == "Running" or run.node is None:
                 run.absorbed |= set(range(done, now))
                 run.cursor = max(done, now)
             else:

@@ -63,6 +63,7 @@ class Stage:
         world.tenants.clear()
         await world.at(START_S + 0.5)
         model = Model(now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S)
+        model.prices = {size: [(0, picos)] for size, picos in SIZES.items()}
         for wallet in WALLETS:
             await world.wallet(wallet, low_micros=low_micros)
             model.add_wallet(wallet, low_micros)
@@ -72,7 +73,7 @@ class Stage:
         for index, size in enumerate(AGENTS):
             wallet = WALLETS[index % 2]
             uid = await world.agent(f"agent-{index}", wallet=wallet, size=size)
-            model.agents[uid] = Agent(wallet=model.wallets[wallet], rate=SIZES[size])
+            model.agents[uid] = Agent(wallet=model.wallets[wallet], size=size)
             place.agents[uid] = size
         proofs = dict.fromkeys(NODES, START_S)
         await world.ledger.prove(epoch=1, proofs=proofs)
@@ -105,7 +106,11 @@ class Stage:
                 row["uid"], (row["state"], row["veto"], row["fence"]), (agent.state, VETO[agent.veto], agent.fence)
             )
         rows = await sql.fetch("SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY 1, 2, 3, 4")
-        lines = sorted((run.started, run.ended, len(run.paid), len(run.absorbed)) for run in model.runs if run.ended)
+        lines = sorted(
+            (run.started, run.ended, len(run.paid), len(run.absorbed))
+            for run in model.runs
+            if run.ended and run.ended > run.started
+        )
         return found + _unequal("lines", [tuple(row) for row in rows], lines)
 
     async def disagreements(self, model: Model) -> list[Any]:  # Any: sentences and keys, for a person to read

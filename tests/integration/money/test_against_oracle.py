@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from moorage.model.rates import Meter
 from tests.integration.money.oracle import Agent, Oracle, Run
 from tests.integration.money.world import START_S, World, new_world
 
@@ -26,11 +27,29 @@ NODES = ("node-a", "node-b")
 WALLETS = ("acme", "zoo")
 LAG = st.one_of(st.none(), st.integers(-2, 12))  # seconds a node's proof is behind the clock; None: no proof
 SIZES = {"tiny": 1_000_000, "odd": 333_333, "large": 7_700_001}
+STORAGE = {"Volume": 30, "Snapshot": 7}  # per MiB
+GRACE_MICROS = 60
 RESET = """
 SET session_replication_role = replica;
+DELETE FROM money.rate WHERE valid_from > 0;
 TRUNCATE money.entry, money.line, money.system_entry, money.run, money.timer, money.wallet, money.node,
          moorage.agent, moorage.tenant, moorage.outbox CASCADE;
 SET session_replication_role = DEFAULT;
+"""
+
+PREPARE = f"""
+UPDATE money.policy SET rate_factor_max = 1000, storage_grace_micros = {GRACE_MICROS};
+SET session_replication_role = replica;
+DELETE FROM money.rate WHERE meter IN ('Volume', 'Snapshot') AND rate_picos = 0;
+UPDATE money.rate SET valid_from = 0;
+SET session_replication_role = DEFAULT;
+"""
+STATEMENTS = """
+SELECT r.started, r.ended,
+       coalesce(sum(l.charged_seconds), 0)::bigint, coalesce(sum(l.absorbed_seconds), 0)::bigint,
+       coalesce(sum(l.waived_seconds), 0)::bigint, coalesce(sum(l.amount_picos), 0)::bigint
+FROM money.run r LEFT JOIN money.line l ON l.run_id = r.id
+WHERE r.ended IS NOT NULL GROUP BY r.id ORDER BY 1, 2, 3, 4, 5, 6
 """
 
 
@@ -46,7 +65,12 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize(low=st.sampled_from([0, 40]))
     def begin(self, low: int) -> None:
         self.pods: dict[str, Run] = {}
-        self.oracle = Oracle(now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S)
+        self.oracle = Oracle(
+            now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S, grace=GRACE_MICROS
+        )
+        self.oracle.prices = {name: [(0, picos)] for name, picos in (SIZES | STORAGE).items()}
+        self.stored: dict[str, Run] = {}
+        self.freed: dict[tuple[str, int], int] = {}
         self.do(self.world.sql.execute(RESET))
         self.world.tenants.clear()
         self.do(self.world.at(START_S))
@@ -56,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for index, size in enumerate([*SIZES, "tiny", "large"]):
             wallet = WALLETS[index % 2]
             uid = self.do(self.world.agent(f"agent-{index}", wallet=wallet, size=size))
-            self.oracle.agents[uid] = Agent(wallet=self.oracle.wallets[wallet], rate=SIZES[size])
+            self.oracle.agents[uid] = Agent(wallet=self.oracle.wallets[wallet], size=size)
         self.move(dict.fromkeys(NODES, START_S))
         self.credit("acme", 500)
         for uid, node in zip(self.oracle.agents, (NODES[0], NODES[1], NODES[1]), strict=False):
@@ -113,9 +137,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def start(self, uid: str, node: str, *, ago: int, times: int) -> None:
         agent, pod = self.oracle.agents[uid], str(uuid.uuid4())
-        size = next(size for size, rate in SIZES.items() if rate == agent.rate)
         for _ in range(times):
-            self.do(self.world.open(uid, self.oracle.now - ago, pod=pod, node=node, size=size))
+            self.do(self.world.open(uid, self.oracle.now - ago, pod=pod, node=node, size=agent.size))
         self.pods[pod] = self.oracle.open(agent, node, self.oracle.now - ago)
 
     @precondition(lambda self: self.pods)
@@ -129,6 +152,54 @@ class LedgerMachine(RuleBasedStateMachine):
         self.oracle.close(run, ended)
         if run.agent.state == "Draining":
             self.set_state(run.agent, "Suspended")
+
+    @rule(
+        index=st.integers(0, 4), meter=st.sampled_from([*STORAGE]), mib=st.sampled_from([1_000, 4_000]),
+        twice=st.booleans(),
+    )  # fmt: skip
+    def store(self, index: int, meter: str, mib: int, twice: bool) -> None:
+        """A volume is bound or grows, a snapshot is verified."""
+        uid, agent = list(self.oracle.agents.items())[index]
+        thing = f"{meter}/{index}/{self.freed.get((meter, index), 0)}"
+        for _ in range(1 + twice):
+            self.do(self.world.store(uid, thing, mib, meter=Meter(meter)))
+        older = self.stored.get(thing)
+        if older is None or older.quantity != mib:
+            self.stored[thing] = self.oracle.store(agent, meter, mib, older)
+
+    @precondition(lambda self: self.stored)
+    @rule(data=st.data(), twice=st.booleans())
+    def free(self, data: st.DataObject, twice: bool) -> None:
+        thing = list(self.stored)[data.draw(st.integers(0, len(self.stored) - 1))]
+        meter, index, _ = thing.split("/")
+        for _ in range(1 + twice):
+            self.do(self.world.free(thing, meter=Meter(meter)))
+        self.oracle.free(self.stored.pop(thing))
+        key = (meter, int(index))
+        self.freed[key] = self.freed.get(key, 0) + 1
+        self.do(self.world.store([*self.oracle.agents][int(index)], thing, 1_000, meter=Meter(meter)))  # stays freed
+
+    @rule(priced=st.sampled_from([*SIZES, *STORAGE]), percent=st.sampled_from([0, 50, 120, 290]))
+    def price(self, priced: str, percent: int) -> None:
+        """A price changes a minute from now, noticed by whatever looks at the wallet next."""
+        versions = self.oracle.prices[priced]
+        begins = max(self.oracle.now + 60, versions[-1][0] + 1)
+        rate_picos = ((SIZES | STORAGE)[priced] * percent + 99) // 100
+        self.do(self.world.price(priced if priced in STORAGE else f"Pod/{priced}", rate_picos, from_s=begins))
+        versions.append((begins, rate_picos))
+
+    @rule(twice=st.booleans())
+    def reprice(self, twice: bool) -> None:
+        for _ in range(1 + twice):
+            self.do(self.world.meters.reprice(epoch=1))
+        self.oracle.reprice()
+
+    @rule(twice=st.booleans())
+    def state(self, twice: bool) -> None:
+        for _ in range(1 + twice):
+            self.do(self.world.state())
+        for wallet in self.oracle.wallets.values():
+            self.oracle.state(wallet)
 
     @rule(index=st.integers(0, 4), change=st.sampled_from(["pause", "unpause", "record stop", "resume"]))
     def lead(self, index: int, change: str) -> None:
@@ -168,6 +239,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(twice=st.booleans())
     def settle_due(self, twice: bool) -> None:
+        self.reprice(twice=False)  # both jobs run every second
         rows = self.do(self.world.sql.fetch(
             "SELECT w.name FROM money.timer t JOIN money.wallet w ON w.id = t.wallet_id WHERE t.due_at <= money.now_s()"
         ))  # fmt: skip
@@ -195,11 +267,13 @@ class LedgerMachine(RuleBasedStateMachine):
             agent = self.oracle.agents[row["uid"]]
             veto = "ZeroBalance" if agent.veto else None
             assert (row["state"], row["veto"], row["fence"]) == (agent.state, veto, agent.fence)
-        lines = self.do(
-            self.world.sql.fetch("SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY 1, 2, 3")
-        )
-        expected = [(run.started, run.ended, len(run.paid), len(run.absorbed)) for run in self.oracle.runs if run.ended]
-        assert [tuple(row) for row in lines] == sorted(expected)
+        runs = self.do(self.world.sql.fetch(STATEMENTS))
+        expected = [
+            (run.started, run.ended, len(run.paid), len(run.absorbed), len(run.waived),
+             sum(self.oracle.rate(run, second) for second in run.paid))
+            for run in self.oracle.runs if run.ended
+        ]  # fmt: skip
+        assert [tuple(row) for row in runs] == sorted(expected)
 
     def teardown(self) -> None:
         if hasattr(self, "oracle"):
@@ -213,6 +287,9 @@ def test_the_ledger_agrees_with_the_oracle(database_url: str) -> None:
         try:
             for size, rate in SIZES.items():
                 runner.run(world.ledger.publish_rate(size=size, rate_picos=rate))
+            for meter, rate in STORAGE.items():
+                runner.run(world.price(meter, rate))
+            runner.run(world.sql.execute(PREPARE))
             policy = {"resume_minimum": RESUME_S, "catchup_max": CATCHUP_S, "silent_after": SILENT_S}
             runner.run(world.ledger.set_policy(**{f"{name}_seconds": value for name, value in policy.items()}))
             machine = type("Machine", (LedgerMachine,), {"world": world, "runner": runner})

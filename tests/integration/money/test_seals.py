@@ -31,10 +31,14 @@ FLIPS = {
     "effective_at": "effective_at + 1",
     "at": "at + interval '1 microsecond'",
 }
+SYSTEM_NUMBERS = ("id", "debit", "credit", "amount_picos", "seconds")
 SYSTEM_FLIPS = {
     "debit": "-10",
     "credit": "-4",
     "amount_picos": "amount_picos + 1",
+    "cause": "'Overdue'",
+    "seconds": "seconds + 1",
+    "line_no": "line_no + 1",
     "at": "at - interval '1 microsecond'",
 }
 
@@ -177,9 +181,10 @@ async def test_the_bytes_are_those_of_the_page(world: World, seals: Seals) -> No
     (made,) = await seals.seal()
     leaves = [_entry_leaf(row) for row in await world.sql.fetch("SELECT * FROM money.entry ORDER BY wallet_id, seq")]
     for row in await world.sql.fetch("SELECT * FROM money.system_entry ORDER BY id"):
-        numbers = [row[name] for name in ("id", "debit", "credit", "amount_picos", "run_id")]
+        numbers = [row[name] for name in (*SYSTEM_NUMBERS, "run_id", "line_no")]
+        xid, cause = struct.pack(">q", row["xid"]), _sha(row["cause"].encode())
         # No lease or hold is a uuid of zeros.
-        leaves.append(_sha(struct.pack(">5q", *numbers), _time(row["at"]), struct.pack(">q", row["xid"]), bytes(16)))
+        leaves.append(_sha(struct.pack(">7q", *numbers), _time(row["at"]), xid, cause, bytes(16)))
     head = struct.pack(">5q", made.no, made.from_xid, made.to_xid, made.entries, made.system_entries)
     assert made.hash == _sha(head, _time(made.at), bytes(32), _sha(*leaves)).hex()
 

@@ -10,11 +10,14 @@ import asyncpg
 
 from moorage.model.ledger import Granted, WalletView
 from moorage.model.payments import Applied, Posting, Source
+from moorage.model.rates import Meter
 from moorage.store import ledger_verify
 from moorage.store.database import Database
 from moorage.store.leases import GATEWAY_ROLE, Leases
 from moorage.store.ledger import Ledger
+from moorage.store.meters import Meters
 from moorage.store.payments import Payments
+from moorage.store.rates import Rates
 
 START_S = 1_000_000
 NODE = "node-a"
@@ -127,6 +130,34 @@ class World:
         )
         return pod
 
+    @property
+    def meters(self) -> Meters:
+        """Storage, domains, statements."""
+        return Meters(self.database)
+
+    async def store(self, agent: str, thing: str, mib: int = 1024, *, meter: Meter = Meter.VOLUME) -> str:
+        """Meter a volume (or snapshot) of an agent and return its name."""
+        await self.meters.open_storage(epoch=self.epoch, agent_uid=agent, meter=meter, object_id=thing, mib=mib)
+        return thing
+
+    async def free(self, thing: str, *, meter: Meter = Meter.VOLUME) -> None:
+        """The volume (or snapshot) is gone."""
+        await self.meters.close_storage(epoch=self.epoch, meter=meter, object_id=thing)
+
+    async def price(self, subject: str, rate_picos: int, *, from_s: int | None = None) -> None:
+        """Set a price, with the second person's agreement where it needs one."""
+        meter, _, class_ = subject.partition("/")
+        book = Rates(self.database)
+        asked = await book.propose(
+            meter=Meter(meter), class_=class_, rate_picos=rate_picos, valid_from_s=from_s, actor="ada", reason="test"
+        )
+        await book.approve(proposal_id=asked.proposal_id, actor="bob", reason="test")
+
+    async def state(self) -> None:
+        """Write everybody's statement lines."""
+        for slot in range(60):
+            await self.meters.write_statements(epoch=self.epoch, slot=slot)
+
     async def close(self, pod: str, ended_s: int | None) -> None:
         """Close a run."""
         await self.ledger.close_run(epoch=self.epoch, pod_uid=pod, ended_s=ended_s, reason="PodGone")
@@ -163,7 +194,9 @@ class World:
 
     async def lines(self) -> list[tuple[int, int, int, int]]:
         """The statement lines: from, to, charged, absorbed."""
-        rows = await self.sql.fetch("SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY run_id")
+        rows = await self.sql.fetch(
+            "SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY run_id, no"
+        )
         return [tuple(row) for row in rows]
 
     async def outbox(self) -> list[tuple[str, str, str]]:

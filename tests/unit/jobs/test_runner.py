@@ -7,6 +7,7 @@ import pytest
 
 from moorage.jobs import runner
 from moorage.model.errors import LostLeadership, Unavailable
+from moorage.observability import Metrics
 
 
 class Work:
@@ -31,7 +32,7 @@ class NoWait(random.Random):
 
 
 async def _repeat(work: Work) -> None:
-    await runner.repeat("job", work, rng=NoWait())
+    await runner.repeat("job", work, rng=NoWait(), metrics=Metrics())
 
 
 def test_our_own_errors_are_retried_until_the_lead_is_lost() -> None:

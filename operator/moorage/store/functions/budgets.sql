@@ -11,17 +11,21 @@ END $$;
 -- a run that is charged has reached it when the next second of its size would be too much.
 CREATE FUNCTION money.agent_reaches(w money.wallet, t bigint) RETURNS TABLE (agent uuid, second bigint)
 LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    steps money.price_step[] := money.price_steps(w, 9223372036854775807);
 BEGIN
     RETURN QUERY
     SELECT a.uid, CASE
         WHEN live.hi IS NOT NULL THEN money.first_over(
             a.budget_picos_per_day, money.spent_picos(w, a.uid, money.midnight_after(live.hi)),
-            money.midnight_after(live.hi), ARRAY[live.hi], ARRAY[live.rate_picos])
+            money.midnight_after(live.hi),
+            live.hi || ARRAY(SELECT p.second FROM unnest(steps) p WHERE p.run_id = live.id ORDER BY p.second),
+            live.rate_picos || ARRAY(SELECT p.delta_picos FROM unnest(steps) p WHERE p.run_id = live.id ORDER BY p.second))
         WHEN money.spent_picos(w, a.uid, money.midnight_after(t))
              + coalesce((money.rate_at('Pod', a.size, t)).rate_picos, 0) > a.budget_picos_per_day THEN t END
     FROM moorage.agent a
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END AS hi, r.rate_picos
+        SELECT r.id, CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END AS hi, r.rate_picos
         FROM money.run r JOIN money.node n ON n.name = r.node
         WHERE r.agent_uid = a.uid AND r.ended IS NULL AND r.cut_at IS NULL AND (r.in_burn OR NOT n.silent)) live ON true
     WHERE a.wallet_id = w.id AND a.budget_picos_per_day IS NOT NULL AND a.reached_until IS NULL
@@ -38,11 +42,15 @@ BEGIN
     IF w.limit_picos_per_day IS NULL OR w.reached_until IS NOT NULL THEN
         RETURN NULL;
     END IF;
-    SELECT array_agg(s.hi ORDER BY s.hi), array_agg(s.rate ORDER BY s.hi) INTO seconds, rates FROM (
-        SELECT CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END AS hi, sum(r.rate_picos)::bigint AS rate
+    WITH live AS (
+        SELECT r.id, CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END AS hi, r.rate_picos
         FROM money.run r JOIN money.node n ON n.name = r.node
-        WHERE r.wallet_id = w.id AND r.ended IS NULL AND r.cut_at IS NULL AND (r.in_burn OR NOT n.silent)
-        GROUP BY 1) s;
+        WHERE r.wallet_id = w.id AND r.ended IS NULL AND r.cut_at IS NULL AND (r.in_burn OR NOT n.silent))
+    SELECT array_agg(s.hi ORDER BY s.hi, s.rate), array_agg(s.rate ORDER BY s.hi, s.rate) INTO seconds, rates FROM (
+        SELECT hi, sum(rate_picos)::bigint AS rate FROM live GROUP BY hi
+        UNION ALL
+        SELECT p.second, p.delta_picos FROM unnest(money.price_steps(w, 9223372036854775807)) p
+        JOIN live ON live.id = p.run_id) s;
     IF seconds IS NULL THEN
         RETURN CASE WHEN money.spent_picos(w, NULL, money.midnight_after(t)) >= w.limit_picos_per_day THEN t END;
     END IF;
@@ -69,7 +77,7 @@ BEGIN
     WITH cut AS (
         UPDATE money.run r SET in_burn = false, cursor = seen.hi, cut_at = greatest(seen.hi, second)
         FROM (SELECT o.id, o.in_burn, CASE WHEN o.in_burn THEN w.as_of ELSE o.cursor END AS hi FROM money.run o
-              WHERE o.wallet_id = w.id AND o.ended IS NULL AND o.cut_at IS NULL
+              WHERE o.wallet_id = w.id AND o.ended IS NULL AND o.cut_at IS NULL AND o.meter = 'Pod'
                 AND (agents IS NULL OR o.agent_uid = ANY (agents))) seen
         WHERE r.id = seen.id RETURNING r.rate_picos, seen.in_burn)
     SELECT count(*), coalesce(sum(rate_picos), 0)::bigint INTO left_burn, rates FROM cut WHERE in_burn;

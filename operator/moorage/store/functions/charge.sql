@@ -28,8 +28,8 @@ END $$;
 -- Seconds of a run before `until_s` that were paid, given that everything before it is charged or absorbed.
 CREATE FUNCTION money.charged_s(r money.run, until_s bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    RETURN until_s - r.started
-           - money.length_s(r.absorbed * int8multirange(int8range(r.started, greatest(r.started, until_s))));
+    RETURN until_s - r.started - money.length_s(
+        (r.absorbed + r.overdue + r.waived) * int8multirange(int8range(r.started, greatest(r.started, until_s))));
 END $$;
 
 -- Walks a demand that grows at the given seconds and finds the first second that cannot be paid by all of it.
@@ -58,12 +58,13 @@ BEGIN
 END $$;
 
 -- Runs of a wallet that may enter burn: their node speaks, and has proven both their cursor and the wallet's as_of.
-CREATE FUNCTION money.joinable(w money.wallet)
+-- Storage has no node; that it is still there is proven by the clock, until it is freed.
+CREATE FUNCTION money.joinable(w money.wallet, t bigint)
 RETURNS TABLE (run_id bigint, cursor_s bigint, rate_picos bigint, proven bigint) LANGUAGE sql STABLE AS $$
-    SELECT r.id, r.cursor, r.rate_picos, n.proven
-    FROM money.run r JOIN money.node n ON n.name = r.node
-    WHERE r.wallet_id = w.id AND r.ended IS NULL AND NOT r.in_burn AND r.cut_at IS NULL AND NOT n.silent
-      AND n.proven >= greatest(w.as_of, r.cursor) AND (w.cut_at IS NULL OR r.cursor < w.cut_at)
+    SELECT r.id, r.cursor, r.rate_picos, coalesce(n.proven, t)
+    FROM money.run r LEFT JOIN money.node n ON n.name = r.node
+    WHERE r.wallet_id = w.id AND r.ended IS NULL AND NOT r.in_burn AND r.cut_at IS NULL AND n.silent IS NOT TRUE
+      AND coalesce(n.proven, t) >= greatest(w.as_of, r.cursor) AND (w.cut_at IS NULL OR r.cursor < w.cut_at)
 $$;
 
 -- Books one movement between the wallet and a system account: the only writer of entries for a single wallet. Whether
@@ -100,6 +101,26 @@ BEGIN
     RETURN money.post(w, contra, -micros, kind, NULL, effective_at, run_id => run_id);
 END $$;
 
+-- The seconds up to `target` at which the wallet's burn changes, and by how much: runs that join, and prices that change.
+CREATE FUNCTION money.demand(
+    w money.wallet, ready bigint[], target bigint, oldest bigint, steps money.price_step[],
+    OUT seconds bigint[], OUT rates bigint[]
+) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    seconds := ARRAY[w.as_of];
+    rates := ARRAY[w.burn_picos];
+    IF w.waiting > 0 OR cardinality(steps) > 0 THEN
+        SELECT array_agg(s.second ORDER BY s.second, s.rate), array_agg(s.rate ORDER BY s.second, s.rate)
+        INTO seconds, rates
+        FROM (SELECT w.as_of AS second, w.burn_picos AS rate
+              UNION ALL
+              SELECT greatest(r.cursor, oldest), r.rate_picos FROM money.run r WHERE r.id = ANY (ready) AND r.cursor <= target
+              UNION ALL
+              SELECT greatest(p.second, oldest), p.delta_picos FROM unnest(steps) p JOIN money.run r ON r.id = p.run_id
+              WHERE p.second <= target AND (r.in_burn OR r.id = ANY (ready) AND r.cursor <= target)) s;
+    END IF;
+END $$;
+
 -- Charges everything that is proven and affordable, and lets waiting runs join: the exact path for one wallet, as far
 -- as `advance` lets it go. Who is ready to join is asked once: nodes are proven and fall silent meanwhile, and whoever
 -- joins must be who is charged.
@@ -108,8 +129,8 @@ DECLARE
     target    bigint := greatest(w.as_of, least(money.horizon(t), t, w.cut_at));
     oldest    bigint;  -- seconds before this one are too old to charge
     available bigint := money.available_picos(w);
-    seconds   bigint[] := ARRAY[w.as_of];
-    rates     bigint[] := ARRAY[w.burn_picos];
+    steps     money.price_step[];
+    demand    record;
     walk      record;
     settled   bigint;
     ready     bigint[];
@@ -117,31 +138,26 @@ DECLARE
     rate_sum  bigint := 0;
 BEGIN
     IF w.waiting > 0 THEN
-        SELECT least(target, min(j.proven)), array_agg(j.run_id) INTO target, ready FROM money.joinable(w) j;
+        SELECT least(target, min(j.proven)), array_agg(j.run_id) INTO target, ready FROM money.joinable(w, t) j;
     END IF;
+    steps := money.price_steps(w, target);
     oldest := target - (SELECT catchup_max_seconds FROM money.policy);
     IF w.burn_picos > 0 AND w.as_of < oldest THEN
-        UPDATE money.run SET absorbed = absorbed + int8multirange(int8range(w.as_of, oldest))
+        UPDATE money.run SET overdue = overdue + int8multirange(int8range(w.as_of, oldest))
         WHERE wallet_id = w.id AND in_burn;
         w.as_of := oldest;
-        seconds := ARRAY[w.as_of];
     END IF;
-    IF w.waiting > 0 THEN
-        SELECT array_agg(s.second ORDER BY s.second, s.rate), array_agg(s.rate ORDER BY s.second, s.rate)
-        INTO seconds, rates
-        FROM (SELECT w.as_of AS second, w.burn_picos AS rate
-              UNION ALL
-              SELECT greatest(cursor, oldest), rate_picos FROM money.run WHERE id = ANY (ready) AND cursor <= target) s;
-    END IF;
-    walk := money.first_unpaid(seconds, rates, available, target);
+    demand := money.demand(w, ready, target, oldest, steps);
+    walk := money.first_unpaid(demand.seconds, demand.rates, available, target);
     -- A backlog that cannot be paid ends before as_of, which the runs in burn have already paid.
     settled := CASE WHEN walk.zero IS NULL THEN target ELSE greatest(walk.zero, w.as_of) END;
     IF w.waiting > 0 THEN
         WITH joining AS (
             UPDATE money.run r
-            SET in_burn = true, cursor = settled, absorbed = r.absorbed
-                + int8multirange(int8range(r.cursor, greatest(r.cursor, oldest)))
-                + int8multirange(int8range(greatest(r.cursor, oldest, coalesce(walk.zero, settled)), settled))
+            SET in_burn = true, cursor = settled,
+                overdue = r.overdue + int8multirange(int8range(r.cursor, greatest(r.cursor, oldest))),
+                absorbed = r.absorbed
+                    + int8multirange(int8range(greatest(r.cursor, oldest, coalesce(walk.zero, settled)), settled))
             WHERE r.id = ANY (ready) AND r.cursor <= target AND greatest(r.cursor, oldest) <= settled
             RETURNING r.rate_picos)
         SELECT count(*), coalesce(sum(rate_picos), 0)::bigint INTO joined, rate_sum FROM joining;
@@ -149,9 +165,11 @@ BEGIN
     w.burn_picos := w.burn_picos + rate_sum;
     w.waiting := w.waiting - joined;
     w := money.post_usage(w, available - walk.left_picos, 'Usage', NULL, settled);
-    IF w.burn_picos > 0 OR joined > 0 THEN
+    IF w.burn_picos > 0 OR joined > 0 OR EXISTS (
+            SELECT 1 FROM unnest(steps) p JOIN money.run r ON r.id = p.run_id WHERE r.in_burn) THEN
         w.as_of := settled;  -- an idle wallet stands still, so that its next run starts it
     END IF;
+    w := money.take_steps(w, steps);
     IF walk.zero IS NOT NULL AND NOT money.awaits_slices(w, t) THEN
         w.cut_at := w.as_of;
     END IF;

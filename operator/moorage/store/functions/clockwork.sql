@@ -57,8 +57,8 @@ DECLARE
 BEGIN
     PERFORM moorage.require_epoch(epoch);
     ids := ARRAY(SELECT DISTINCT r.wallet_id FROM money.run r
-                 JOIN money.node n ON n.name = r.node JOIN money.wallet x ON x.id = r.wallet_id
-                 WHERE NOT r.in_burn AND r.ended IS NULL AND r.cut_at IS NULL AND NOT n.silent
+                 LEFT JOIN money.node n ON n.name = r.node JOIN money.wallet x ON x.id = r.wallet_id
+                 WHERE NOT r.in_burn AND r.ended IS NULL AND r.cut_at IS NULL AND n.silent IS NOT TRUE
                    AND (x.cut_at IS NULL OR r.cursor < x.cut_at)
                    AND r.wallet_id > after_wallet
                  ORDER BY r.wallet_id LIMIT wallets_max);
@@ -136,28 +136,39 @@ BEGIN
     wallets := cardinality(ids);
 END $$;
 
+-- Charges locked wallets: in one statement where that is exact, by the exact path where it is not.
+CREATE FUNCTION money.settle_ids(ids bigint[], OUT wallets bigint, OUT exhausted integer) LANGUAGE plpgsql AS $$
+DECLARE
+    t         bigint := money.now_s();
+    horizon_s bigint := money.horizon(t);
+    repriced  bigint[] := '{}';
+    rest      bigint[];
+BEGIN
+    IF money.prices_moved(horizon_s) THEN
+        repriced := money.wallets_to_reprice(horizon_s, 0, 9223372036854775807);
+    END IF;
+    wallets := money.settle_many(
+        CASE WHEN repriced = '{}' THEN ids
+             ELSE ARRAY(SELECT i FROM unnest(ids) i WHERE i <> ALL (repriced)) END, t, horizon_s);
+    rest := ARRAY(SELECT x.id FROM money.wallet x
+                  WHERE x.id = ANY (ids)
+                    AND (x.waiting > 0 OR x.as_of < least(horizon_s, x.cut_at) OR x.due_at <= t OR x.id = ANY (repriced))
+                  ORDER BY x.id);
+    wallets := wallets + cardinality(rest);
+    exhausted := money.settle_each(rest);
+END $$;
+
 -- Wallets with after_wallet < id <= upto_wallet: the plain charge, cheap enough to run over everybody.
 CREATE FUNCTION money.settle_range(
     epoch bigint, after_wallet bigint, upto_wallet bigint, OUT wallets bigint, OUT exhausted integer
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
-    ids       bigint[];
-    rest      bigint[];
-    t         bigint;
-    horizon_s bigint;
+    ids bigint[];
 BEGIN
     PERFORM moorage.require_epoch(epoch);
     ids := ARRAY(SELECT x.id FROM money.wallet x
                  WHERE x.id > after_wallet AND x.id <= upto_wallet AND (x.burn_picos > 0 OR x.waiting > 0)
                  ORDER BY x.id);
     PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
-    t := money.now_s();
-    horizon_s := money.horizon(t);
-    wallets := money.settle_many(ids, t, horizon_s);
-    rest := ARRAY(SELECT x.id FROM money.wallet x
-                  WHERE x.id = ANY (ids)
-                    AND (x.waiting > 0 OR x.as_of < least(horizon_s, x.cut_at) OR x.due_at <= t)
-                  ORDER BY x.id);
-    wallets := wallets + cardinality(rest);
-    exhausted := money.settle_each(rest);
+    SELECT s.wallets, s.exhausted INTO wallets, exhausted FROM money.settle_ids(ids) s;
 END $$;

@@ -6,16 +6,22 @@ CREATE FUNCTION money.predicted_zero(w money.wallet) RETURNS bigint LANGUAGE plp
 DECLARE
     seconds bigint[] := ARRAY[w.as_of];
     rates   bigint[] := ARRAY[w.burn_picos];
-    oldest  bigint;
+    oldest  bigint := w.as_of;
+    steps   money.price_step[] := money.price_steps(w, 9223372036854775807);
 BEGIN
-    IF w.waiting > 0 THEN
+    IF w.waiting > 0 OR cardinality(steps) > 0 THEN
         oldest := w.as_of - (SELECT catchup_max_seconds FROM money.policy);
         SELECT array_agg(s.second ORDER BY s.second, s.rate), array_agg(s.rate ORDER BY s.second, s.rate)
         INTO seconds, rates
         FROM (SELECT w.as_of AS second, w.burn_picos AS rate
               UNION ALL
-              SELECT greatest(r.cursor, oldest), r.rate_picos FROM money.run r JOIN money.node n ON n.name = r.node
-              WHERE r.wallet_id = w.id AND r.ended IS NULL AND NOT r.in_burn AND r.cut_at IS NULL AND NOT n.silent) s;
+              SELECT greatest(r.cursor, oldest), r.rate_picos FROM money.run r LEFT JOIN money.node n ON n.name = r.node
+              WHERE r.wallet_id = w.id AND r.ended IS NULL AND NOT r.in_burn AND r.cut_at IS NULL
+                AND n.silent IS NOT TRUE
+              UNION ALL
+              SELECT greatest(p.second, oldest), p.delta_picos
+              FROM unnest(steps) p JOIN money.run r ON r.id = p.run_id LEFT JOIN money.node n ON n.name = r.node
+              WHERE r.in_burn OR r.cut_at IS NULL AND n.silent IS NOT TRUE) s;
     END IF;
     RETURN (SELECT CASE WHEN zero IS NOT NULL THEN greatest(zero, w.as_of) END
             FROM money.first_unpaid(seconds, rates, money.available_picos(w), NULL));
@@ -36,17 +42,22 @@ BEGIN
            AND a.state <> 'Deleted'
     LEFT JOIN LATERAL money.rate_at('Pod', a.size, money.now_s()) r ON true
     GROUP BY p.resume_minimum_seconds;
+    needed := needed + (
+        SELECT ceil(coalesce(sum(r.rate_picos), 0) * (SELECT resume_minimum_seconds FROM money.policy) / 1000000)
+        FROM money.run r WHERE r.wallet_id = w.id AND r.ended IS NULL AND r.meter <> 'Pod');
     RETURN greatest(0, least(greatest(needed, 1), 9000000000000)::bigint - (w.balance_micros - w.held_micros));
 END $$;
 
 -- Credit is back: the veto of zero is lifted. The seconds since the cut are absorbed; runs whose agent stays down are
--- never charged beyond it.
+-- never charged beyond it. Storage was there all the time and goes on.
 CREATE FUNCTION money.resume(w money.wallet, t bigint, OUT funded money.wallet, OUT resumed integer)
 LANGUAGE plpgsql AS $$
 DECLARE
     resumes_at bigint := greatest(t, w.as_of);
 BEGIN
+    w := money.carry_storage(w, resumes_at);
     funded := w;
+    funded.grace_picos := 0;
     funded.cut_at := NULL;
     funded.standing := 'Funded';  -- so that a zero in the same transaction is news again
     resumed := money.veto_agents(funded);
@@ -58,7 +69,7 @@ BEGIN
                         ELSE r.absorbed END,
         cut_at = CASE WHEN goes_on THEN NULL ELSE w.cut_at END
     FROM (SELECT open.id, CASE WHEN open.in_burn THEN w.as_of ELSE open.cursor END AS hi,
-                 coalesce(a.state IN ('Running', 'Restoring'), false) AS goes_on
+                 open.meter <> 'Pod' OR coalesce(a.state IN ('Running', 'Restoring'), false) AS goes_on
           FROM money.run open LEFT JOIN moorage.agent a ON a.uid = open.agent_uid
           WHERE open.wallet_id = w.id AND open.ended IS NULL
             AND (open.cut_at IS NULL OR a.state = 'Running')) seen
@@ -136,7 +147,7 @@ BEGIN
         waiting = w.waiting, as_of = w.as_of, carry_picos = w.carry_picos, due_at = w.due_at,
         standing = w.standing, cut_at = w.cut_at, on_hold = w.on_hold, low_micros = w.low_micros,
         limit_picos_per_day = w.limit_picos_per_day, reached_until = w.reached_until, reach_at = w.reach_at,
-        reclaim_at = w.reclaim_at
+        reclaim_at = w.reclaim_at, grace_picos = w.grace_picos
     WHERE id = w.id;
     IF w.due_at IS NULL THEN
         DELETE FROM money.timer WHERE wallet_id = w.id;
@@ -163,47 +174,4 @@ BEGIN
         WHEN 'Exhausted' THEN 'ZeroBalance' WHEN 'OnHold' THEN 'BillingOnHold' WHEN 'Low' THEN 'LowBalance'
         ELSE 'Funded' END END);
     PERFORM pg_notify('moorage', '');
-END $$;
-
--- Ends a run at a second: what was charged beyond it is given back exactly, what was not charged yet is charged as
--- far as it is affordable and not older than the catch-up limit, and the statement line is written.
-CREATE FUNCTION money.finish_run(w money.wallet, r money.run, ended_s bigint, reason text)
-RETURNS money.wallet LANGUAGE plpgsql AS $$
-DECLARE
-    hi      bigint := CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END;
-    last_s  bigint := greatest(ended_s, r.started);
-    upto    bigint;
-    lo      bigint;
-    paid    bigint;
-    spare   bigint;
-    charged bigint;
-BEGIN
-    IF r.in_burn THEN
-        w.burn_picos := w.burn_picos - r.rate_picos;
-    ELSE
-        w.waiting := w.waiting - 1;
-    END IF;
-    IF last_s < hi THEN
-        w := money.post_usage(
-            w, -r.rate_picos * (money.charged_s(r, hi) - money.charged_s(r, last_s)), 'Correction', r.id, last_s);
-        r.absorbed := r.absorbed * int8multirange(int8range(r.started, last_s));
-    ELSE
-        upto := greatest(hi, least(last_s, w.cut_at, r.cut_at));
-        lo := greatest(hi, upto - (SELECT catchup_max_seconds FROM money.policy));
-        -- What the wallet's other runs still owe up to the cut is theirs.
-        spare := money.available_picos(w) - coalesce(w.burn_picos * (w.cut_at - w.as_of), 0);
-        paid := CASE WHEN r.rate_picos = 0 THEN upto - lo
-                     ELSE least(upto - lo, greatest(spare, 0) / r.rate_picos) END;
-        w := money.post_usage(w, r.rate_picos * paid, 'Usage', NULL, last_s);
-        r.absorbed := r.absorbed + int8multirange(int8range(hi, lo)) + int8multirange(int8range(lo + paid, last_s));
-    END IF;
-    UPDATE money.run SET in_burn = false, cursor = last_s, absorbed = r.absorbed, ended = last_s, end_reason = reason
-    WHERE id = r.id;
-    charged := money.charged_s(r, last_s);
-    INSERT INTO money.line (run_id, wallet_id, lo, hi, charged_seconds, absorbed_seconds, rate_picos, amount_picos)
-    VALUES (r.id, w.id, r.started, last_s, charged, last_s - r.started - charged, r.rate_picos, r.rate_picos * charged);
-    INSERT INTO money.system_entry (debit, credit, amount_picos, run_id)
-    SELECT -3, -2, r.rate_picos * (last_s - r.started - charged), r.id
-    WHERE r.rate_picos > 0 AND last_s - r.started > charged;
-    RETURN w;
 END $$;

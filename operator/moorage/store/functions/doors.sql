@@ -142,24 +142,26 @@ BEGIN
     IF EXISTS (SELECT 1 FROM money.run r WHERE r.pod_uid = pod AND r.container_id = container) THEN
         RETURN;
     END IF;
-    price := money.rate_at('Pod', wanted_size, money.now_s());
-    IF price.id IS NULL THEN
+    IF money.current_rate('Pod', wanted_size) IS NULL THEN
         RAISE EXCEPTION 'there is no price for this size' USING ERRCODE = 'MO005';
     END IF;
     t := greatest(money.now_s(), w.as_of);
     begins := least(started_s, t);
     w := money.advance(w, t);
-    SELECT * INTO older FROM money.run r WHERE r.agent_uid = for_agent AND r.ended IS NULL;
+    SELECT * INTO older FROM money.run r WHERE r.agent_uid = for_agent AND r.meter = 'Pod' AND r.ended IS NULL;
     IF older.id IS NOT NULL THEN
-        -- An agent has one incarnation at a time: the new container proves that the old one is over.
-        w := money.finish_run(w, older, begins, 'Replaced');
+        -- An agent has one incarnation at a time: the new container proves that the old one is over, not that it ran
+        -- until then.
+        w := money.finish_run(w, older, begins, 'Replaced', 0);
     END IF;
-    SELECT max(r.ended) INTO last_of FROM money.run r WHERE r.agent_uid = for_agent AND r.ended IS NOT NULL;
+    SELECT max(r.ended) INTO last_of FROM money.run r
+    WHERE r.agent_uid = for_agent AND r.meter = 'Pod' AND r.ended IS NOT NULL;
     begins := greatest(begins, last_of);
+    price := money.rate_at('Pod', wanted_size, begins);
     INSERT INTO money.node (name, seen_at) VALUES (on_node, t) ON CONFLICT DO NOTHING;
     INSERT INTO money.run
-        (wallet_id, agent_uid, pod_uid, container_id, node, rate_id, rate_picos, started, cursor, cut_at)
-    VALUES (w.id, for_agent, pod, container, on_node, price.id, price.rate_picos, begins, begins,
+        (wallet_id, agent_uid, pod_uid, container_id, node, rate_id, rate_picos, started, cursor, lined_to, cut_at)
+    VALUES (w.id, for_agent, pod, container, on_node, price.id, price.rate_picos, begins, begins, begins,
             CASE WHEN money.is_spent_out(w, for_agent) THEN begins END);
     w.waiting := w.waiting + 1;
     PERFORM money.decide(money.advance(w, t), t);

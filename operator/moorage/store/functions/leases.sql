@@ -42,8 +42,8 @@ END $$;
 -- Books what was used and nobody pays.
 CREATE FUNCTION money.absorb_model(picos bigint, reservation uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO money.system_entry (debit, credit, amount_picos, reservation_id)
-    SELECT -3, -6, picos, reservation WHERE picos > 0;
+    INSERT INTO money.system_entry (debit, credit, amount_picos, cause, reservation_id)
+    SELECT -3, -6, picos, 'Late', reservation WHERE picos > 0;
 END $$;
 
 -- Whether zero waits: as long as slices that would pay the next second may still come back.

@@ -19,6 +19,12 @@ GRANT EXECUTE ON FUNCTION
     money.publish_rate(text, bigint)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION
+    money.absorbed_since(bigint), money.charge_domain_month(bigint, text, text),
+    money.close_storage(bigint, text, text), money.open_storage(bigint, uuid, text, text, bigint),
+    money.prepare_months(bigint, integer), money.reprice(bigint, bigint, integer),
+    money.write_statements(bigint, integer, bigint, integer)
+TO moorage_app;
+GRANT EXECUTE ON FUNCTION
     money.apply_object(jsonb, text[]), money.approve_correction(bigint, text),
     money.assign_payment(text, text, text, text), money.close_wallet(text, text, text),
     money.dismiss_payment(text, text, text, text), money.expire_credit(integer),

@@ -18,7 +18,8 @@ $$;
 CREATE FUNCTION money.leaf(s money.system_entry) RETURNS bytea LANGUAGE sql STABLE AS $$
     SELECT sha256(
         int8send(s.id) || int8send(s.debit) || int8send(s.credit) || int8send(s.amount_picos)
-        || int8send(coalesce(s.run_id, 0)) || timestamptz_send(s.at) || xid8send(s.xid)
+        || int8send(s.seconds) || int8send(coalesce(s.run_id, 0)) || int8send(coalesce(s.line_no, 0))
+        || timestamptz_send(s.at) || xid8send(s.xid) || money.text_hash(s.cause)
         || coalesce(uuid_send(s.reservation_id), decode(repeat('00', 16), 'hex')))
 $$;
 

@@ -7,32 +7,43 @@ BEGIN
     RETURN second - mod(second, 86400) + 86400;
 END $$;
 
--- What a run spent in the day that ends at `midnight`; what it still owes up to its cut is spent already.
+-- What a run spent in the day that ends at `midnight`: the seconds since its last line at its price, those before at the
+-- prices of their lines. What it still owes up to its cut is spent already.
 CREATE FUNCTION money.run_spend(w money.wallet, r money.run, midnight bigint) RETURNS bigint
-LANGUAGE plpgsql IMMUTABLE AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    hi bigint := coalesce(r.ended, CASE WHEN r.in_burn THEN w.as_of ELSE greatest(r.cursor, r.cut_at) END);
-    lo bigint := greatest(r.started, midnight - 86400);
+    day   constant bigint := midnight - 86400;
+    hi    bigint := least(midnight, coalesce(
+        r.ended, CASE WHEN r.in_burn THEN w.as_of ELSE greatest(r.cursor, r.cut_at) END));
+    lo    bigint := least(hi, greatest(r.lined_to, day));
+    picos bigint := CASE WHEN hi > lo THEN r.rate_picos * (money.charged_s(r, hi) - money.charged_s(r, lo)) ELSE 0 END;
 BEGIN
-    hi := least(hi, midnight);
-    RETURN r.rate_picos * CASE WHEN lo >= hi THEN 0 ELSE
-        hi - lo - money.length_s(r.absorbed * int8multirange(int8range(lo, hi))) END;
+    IF r.lines > 0 THEN
+        picos := picos + (
+            SELECT coalesce(sum(l.rate_picos * sign(l.hi - l.lo)::bigint * (
+                money.charged_s(r, least(midnight, greatest(l.lo, l.hi))) - money.charged_s(r, greatest(day, least(l.lo, l.hi)))
+            )), 0)::bigint
+            FROM money.line l
+            WHERE l.run_id = r.id AND greatest(l.lo, l.hi) > day AND least(l.lo, l.hi) < midnight);
+    END IF;
+    RETURN picos;
 END $$;
 
--- What one agent, or with NULL all agents of the wallet, spent in the day that ends at `midnight`.
+-- What one agent, or with NULL all agents of the wallet, spent in the day that ends at `midnight`. Storage, which no
+-- suspension ends, is not part of it.
 CREATE FUNCTION money.spent_picos(w money.wallet, agent uuid, midnight bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT coalesce(sum(picos), 0)::bigint FROM (
             SELECT money.run_spend(w, r, midnight) AS picos FROM money.run r
-            WHERE r.wallet_id = w.id AND r.ended IS NULL AND (agent IS NULL OR r.agent_uid = agent)
+            WHERE r.wallet_id = w.id AND r.ended IS NULL AND r.meter = 'Pod' AND (agent IS NULL OR r.agent_uid = agent)
             UNION ALL
             SELECT money.run_spend(w, r, midnight) FROM money.run r
-            WHERE agent IS NULL AND r.wallet_id = w.id AND r.ended > midnight - 86400
+            WHERE agent IS NULL AND r.wallet_id = w.id AND r.meter = 'Pod' AND r.ended > midnight - 86400
             UNION ALL
             SELECT money.run_spend(w, r, midnight) FROM money.run r
-            WHERE r.agent_uid = agent AND r.wallet_id = w.id AND r.ended > midnight - 86400
+            WHERE r.agent_uid = agent AND r.wallet_id = w.id AND r.meter = 'Pod' AND r.ended > midnight - 86400
             UNION ALL
             SELECT d.picos FROM money.day_spend d
             WHERE d.wallet_id = w.id AND d.day = midnight - 86400 AND (agent IS NULL OR d.agent_uid = agent)) spent);
@@ -51,14 +62,21 @@ BEGIN
     RETURN w;
 END $$;
 
--- The first second that a demand growing at the given seconds cannot pay of so much a day. A day that is survived is
--- followed by a full one, and who survives that survives all.
+-- The first second that a demand cannot pay of so much a day, when it changes by the given rates at the given seconds.
+-- Whoever survives a whole day without a change survives all.
 CREATE FUNCTION money.first_over(daily bigint, spent bigint, midnight bigint, seconds bigint[], rates bigint[])
 RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    second   bigint := (money.first_unpaid(seconds, rates, daily - spent, NULL)).zero;
-    demand   bigint := (SELECT sum(rate) FROM unnest(rates) rate);
+    left_picos bigint := daily - spent;
+    last_s     constant bigint := seconds[cardinality(seconds)];
+    second     bigint;
 BEGIN
-    RETURN CASE WHEN second < midnight THEN second
-                WHEN daily / nullif(demand, 0) < 86400 THEN midnight + daily / demand END;
+    LOOP
+        second := (money.first_unpaid(seconds, rates, left_picos, midnight)).zero;
+        EXIT WHEN second < midnight OR last_s <= midnight - 86400;
+        seconds := ARRAY(SELECT greatest(s, midnight) FROM unnest(seconds) WITH ORDINALITY u (s, place) ORDER BY place);
+        left_picos := daily;
+        midnight := midnight + 86400;
+    END LOOP;
+    RETURN CASE WHEN second < midnight THEN second END;
 END $$;

@@ -37,7 +37,13 @@ INVARIANTS = (
         """SELECT NULL::bigint, 'wallets' WHERE (SELECT coalesce(sum(balance_micros), 0) FROM money.wallet)
                <> (SELECT coalesce(sum(e.amount_micros), 0) FROM money.entry e JOIN money.account a ON a.id = e.contra)
            UNION ALL
-           SELECT l.wallet_id, l.run_id::text FROM money.line l LEFT JOIN money.system_entry s ON s.run_id = l.run_id
-           WHERE coalesce(s.amount_picos, 0) <> l.rate_picos * l.absorbed_seconds""",
+           SELECT l.wallet_id, l.run_id || '/' || l.no FROM money.line l LEFT JOIN LATERAL (
+               SELECT sum(s.amount_picos * ((s.debit = -3)::integer - (s.credit = -3)::integer)) AS ours,
+                      sum(s.amount_picos * ((s.credit = -4)::integer - (s.debit = -4)::integer)) AS stored
+               FROM money.system_entry s WHERE s.run_id = l.run_id AND s.line_no = l.no) b ON true
+           JOIN money.run r ON r.id = l.run_id
+           WHERE coalesce(b.ours, 0) <> l.rate_picos * l.absorbed_seconds
+              OR coalesce(b.stored, 0) <> CASE r.meter WHEN 'Pod' THEN 0
+                     ELSE l.rate_picos * (l.absorbed_seconds + l.charged_seconds) END""",
     ),
 )

@@ -17,7 +17,12 @@ INVARIANTS = (
         """SELECT w.id, w.name FROM money.wallet w LEFT JOIN money.timer t ON t.wallet_id = w.id
            WHERE w.due_at IS DISTINCT FROM t.due_at
               OR (w.cut_at IS NULL AND w.burn_picos > 0
-                  AND (t.due_at IS NULL OR t.due_at > money.zero_at(w.id) AND money.zero_at(w.id) > money.now_s()))""",
+                  AND (t.due_at IS NULL
+                       -- A price to come moves the zero; the timer follows when the price becomes valid.
+                       OR t.due_at > money.zero_at(w.id) AND money.zero_at(w.id) > money.now_s() AND NOT EXISTS (
+                           SELECT 1 FROM money.run r JOIN money.rate p ON p.id = r.rate_id JOIN money.rate n
+                               ON n.meter = p.meter AND n.class = p.class AND n.valid_from > p.valid_from
+                           WHERE r.wallet_id = w.id AND r.ended IS NULL)))""",
     ),
     Invariant(
         "I-19",
@@ -27,14 +32,14 @@ INVARIANTS = (
              AND NOT EXISTS (SELECT 1 FROM money.run r WHERE r.pod_uid = a.pod_uid AND r.ended IS NULL)
            UNION ALL
            SELECT r.wallet_id, r.agent_uid::text FROM money.run r LEFT JOIN moorage.agent a ON a.uid = r.agent_uid
-           WHERE r.ended IS NULL AND a.pod_uid IS DISTINCT FROM r.pod_uid""",
+           WHERE r.ended IS NULL AND r.meter = 'Pod' AND a.pod_uid IS DISTINCT FROM r.pod_uid""",
     ),
     Invariant(
         "I-23",
         "nothing is charged for an agent whose budget or limit is reached, and the wallet is looked at when it ends",
         """SELECT w.id, a.uid::text FROM moorage.agent a JOIN money.wallet w ON w.id = a.wallet_id
            WHERE a.state <> 'Deleted' AND (a.reached_until IS NOT NULL OR w.reached_until IS NOT NULL)
-             AND (EXISTS (SELECT 1 FROM money.run r WHERE r.agent_uid = a.uid AND r.in_burn)
+             AND (EXISTS (SELECT 1 FROM money.run r WHERE r.agent_uid = a.uid AND r.meter = 'Pod' AND r.in_burn)
                   OR w.cut_at IS NULL
                      AND coalesce(w.due_at, 9223372036854775807) > least(a.reached_until, w.reached_until))""",
     ),

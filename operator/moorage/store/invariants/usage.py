@@ -5,18 +5,27 @@ from moorage.store.invariants.invariant import Invariant
 INVARIANTS = (
     Invariant(
         "I-5",
-        "every closed run has one statement line from its start to its end, no open run has one",
-        """SELECT r.wallet_id, r.id::text FROM money.run r LEFT JOIN money.line l ON l.run_id = r.id
-           WHERE CASE WHEN r.ended IS NULL THEN l.run_id IS NOT NULL
-                      ELSE l.run_id IS NULL OR l.lo <> r.started OR l.hi <> r.ended OR r.cursor <> r.ended
-                           OR l.wallet_id <> r.wallet_id OR l.rate_picos <> r.rate_picos END""",
+        "the lines of a run follow one another without gaps from its start to where it is written up to",
+        """SELECT r.wallet_id, r.id::text FROM money.run r LEFT JOIN LATERAL (
+               SELECT count(*) AS lines, max(no) AS last_no, bool_and(steps) AS steps,
+                      max(hi) FILTER (WHERE newest) AS hi
+               FROM (SELECT l.no, l.hi, l.no = max(l.no) OVER () AS newest, l.wallet_id = r.wallet_id
+                            AND l.lo = lag(l.hi, 1, r.started) OVER (ORDER BY l.no) AS steps
+                     FROM money.line l WHERE l.run_id = r.id) path) p ON true
+           WHERE r.lines <> p.lines OR coalesce(p.last_no, 0) <> p.lines OR p.steps IS FALSE
+              OR r.lined_to <> coalesce(p.hi, r.started) OR r.ended IS NOT NULL AND r.lined_to <> r.ended
+              OR r.ended <> r.cursor
+           UNION ALL
+           SELECT l.wallet_id, l.run_id::text FROM money.line l
+           WHERE NOT EXISTS (SELECT 1 FROM money.run r WHERE r.id = l.run_id)""",
     ),
     Invariant(
         "I-6",
-        "the runs of one agent do not overlap",
+        "the runs of one agent, volume or snapshot do not overlap",
         """SELECT wallet_id, id::text FROM (
                SELECT wallet_id, id, started, lag(coalesce(ended, 9223372036854775807)) OVER (
-                   PARTITION BY agent_uid ORDER BY started, coalesce(ended, 9223372036854775807), id) AS ended_before
+                   PARTITION BY agent_uid, meter, object
+                   ORDER BY started, coalesce(ended, 9223372036854775807), id) AS ended_before
                FROM money.run) r WHERE started < ended_before""",
     ),
     Invariant(
@@ -25,12 +34,13 @@ INVARIANTS = (
         """SELECT w.id, w.name FROM money.wallet w
             LEFT JOIN (SELECT wallet_id, sum(amount_picos) AS picos FROM money.line GROUP BY wallet_id) l
                 ON l.wallet_id = w.id
-            LEFT JOIN (SELECT r.wallet_id, sum(r.rate_picos * (h.hi - r.started - h.absorbed)) AS picos
+            LEFT JOIN (SELECT r.wallet_id, sum(r.rate_picos * (h.hi - r.lined_to - (
+                                  SELECT coalesce(sum(upper(p) - lower(p)), 0) FROM unnest(
+                                      (r.absorbed + r.overdue + r.waived)
+                                      * int8multirange(int8range(r.lined_to, h.hi))) p))) AS picos
                        FROM money.run r JOIN money.wallet w ON w.id = r.wallet_id
-                       CROSS JOIN LATERAL (
-                           SELECT CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END AS hi,
-                                  (SELECT coalesce(sum(upper(p) - lower(p)), 0)
-                                   FROM unnest(r.absorbed) p) AS absorbed) h
+                       CROSS JOIN LATERAL (SELECT greatest(
+                           r.lined_to, CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END) AS hi) h
                        WHERE r.ended IS NULL GROUP BY r.wallet_id) o ON o.wallet_id = w.id
             LEFT JOIN (SELECT wallet_id, sum(picos) AS picos FROM (
                            -- The fraction of an open lease joins the carry when the lease ends.
@@ -45,12 +55,22 @@ INVARIANTS = (
     ),
     Invariant(
         "I-8",
-        "every run has the price that was published for it, and every line is its price times its charged seconds",
+        "every run and every line has the price that was valid then, and a line is its price times its charged seconds",
         """SELECT r.wallet_id, r.id::text FROM money.run r LEFT JOIN money.rate p ON p.id = r.rate_id
-           WHERE p.rate_picos IS DISTINCT FROM r.rate_picos
+           WHERE p.rate_picos * r.quantity IS DISTINCT FROM r.rate_picos
            UNION ALL
-           SELECT wallet_id, run_id::text FROM money.line WHERE amount_picos <> rate_picos * charged_seconds
-               OR charged_seconds + absorbed_seconds <> hi - lo""",
+           SELECT r.wallet_id, r.id::text FROM money.run r JOIN money.wallet w ON w.id = r.wallet_id
+           JOIN money.rate p ON p.id = r.rate_id
+           WHERE r.in_burn AND EXISTS (SELECT 1 FROM money.rate n WHERE n.meter = p.meter AND n.class = p.class
+                                       AND n.valid_from > p.valid_from AND n.valid_from < w.as_of)
+           UNION ALL
+           SELECT l.wallet_id, l.run_id || '/' || l.no FROM money.line l JOIN money.run r ON r.id = l.run_id
+           LEFT JOIN money.rate p ON p.id = l.rate_id
+           WHERE l.amount_picos <> l.rate_picos * l.charged_seconds
+              OR l.charged_seconds + l.absorbed_seconds + l.waived_seconds <> l.hi - l.lo
+              OR p.rate_picos * r.quantity IS DISTINCT FROM l.rate_picos
+              OR EXISTS (SELECT 1 FROM money.rate n WHERE n.meter = p.meter AND n.class = p.class
+                         AND n.valid_from > p.valid_from AND n.valid_from <= least(l.lo, l.hi))""",
     ),
     Invariant(
         "I-9",
@@ -59,9 +79,13 @@ INVARIANTS = (
            JOIN money.node n ON n.name = r.node
            WHERE r.in_burn AND n.proven < w.as_of
               OR r.ended IS NULL AND NOT r.in_burn
-                 AND r.cursor > greatest(n.proven, r.started, coalesce(upper(r.absorbed), 0))
-              OR NOT r.absorbed <@ int8multirange(int8range(r.started, greatest(r.cursor, r.started,
-                                                  CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END)))""",
+                 AND r.cursor > greatest(n.proven, r.started, coalesce(upper(r.absorbed), 0),
+                                         coalesce(upper(r.overdue), 0))
+           UNION ALL
+           SELECT r.wallet_id, r.id::text FROM money.run r JOIN money.wallet w ON w.id = r.wallet_id
+           WHERE NOT r.absorbed + r.overdue + r.waived <@ int8multirange(int8range(
+                     r.started, greatest(r.cursor, r.started, CASE WHEN r.in_burn THEN w.as_of ELSE r.cursor END)))
+              OR r.absorbed && r.overdue OR r.absorbed && r.waived OR r.overdue && r.waived""",
     ),
     Invariant(
         "I-22",

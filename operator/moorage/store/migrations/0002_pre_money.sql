@@ -12,21 +12,11 @@ CREATE TABLE money.account (
     class text NOT NULL CHECK (class IN ('Asset', 'Revenue', 'Expense', 'Clearing'))
 );
 INSERT INTO money.account (id, code, class) VALUES
-    (-1, 'funding:grants', 'Asset'),
-    (-2, 'revenue:compute', 'Revenue'),
-    (-3, 'expense:absorbed', 'Expense'),
-    (-4, 'revenue:storage', 'Revenue'),
-    (-5, 'revenue:domain', 'Revenue'),
-    (-6, 'revenue:model', 'Revenue'),
-    (-7, 'cash:stripe', 'Asset'),
-    (-8, 'cash:tribute', 'Asset'),
-    (-9, 'cash:chain', 'Asset'),
-    (-10, 'expense:promo', 'Expense'),
-    (-11, 'expense:plan', 'Expense'),
-    (-12, 'expense:fees', 'Expense'),
-    (-13, 'expense:chargeback', 'Expense'),
-    (-14, 'clearing:merge', 'Clearing'),
-    (-15, 'suspense', 'Clearing'),
+    (-1, 'funding:grants', 'Asset'), (-2, 'revenue:compute', 'Revenue'), (-3, 'expense:absorbed', 'Expense'),
+    (-4, 'revenue:storage', 'Revenue'), (-5, 'revenue:domain', 'Revenue'), (-6, 'revenue:model', 'Revenue'),
+    (-7, 'cash:stripe', 'Asset'), (-8, 'cash:tribute', 'Asset'), (-9, 'cash:chain', 'Asset'),
+    (-10, 'expense:promo', 'Expense'), (-11, 'expense:plan', 'Expense'), (-12, 'expense:fees', 'Expense'),
+    (-13, 'expense:chargeback', 'Expense'), (-14, 'clearing:merge', 'Clearing'), (-15, 'suspense', 'Clearing'),
     (-16, 'funding:manual', 'Asset');
 
 CREATE TABLE money.policy (
@@ -34,6 +24,8 @@ CREATE TABLE money.policy (
     resume_minimum_seconds bigint NOT NULL DEFAULT 600 CHECK (resume_minimum_seconds BETWEEN 1 AND 2592000),
     catchup_max_seconds    bigint NOT NULL DEFAULT 21600 CHECK (catchup_max_seconds BETWEEN 60 AND 2592000),
     silent_after_seconds   bigint NOT NULL DEFAULT 40 CHECK (silent_after_seconds BETWEEN 1 AND 86400),
+    -- What the storage of one wallet may cost the platform while the wallet is empty.
+    storage_grace_micros   bigint NOT NULL DEFAULT 1000000 CHECK (storage_grace_micros BETWEEN 0 AND 1000000000),
     -- A price that changes by more than this factor, against the last or yesterday's, needs a second person.
     rate_factor_max        bigint NOT NULL DEFAULT 3 CHECK (rate_factor_max BETWEEN 1 AND 1000),
     -- Longer than any transaction: whoever charges beyond a price change has seen that change.
@@ -61,6 +53,7 @@ CREATE TABLE money.wallet (
     limit_picos_per_day bigint CHECK (limit_picos_per_day > 0),          -- what its agents may spend in a day
     reached_until  bigint,                                             -- the limit is spent until this midnight
     reach_at       bigint,                                             -- when a budget or the limit will be reached
+    grace_picos    bigint NOT NULL DEFAULT 0 CHECK (grace_picos >= 0),  -- what its storage has cost us since the cut
     closed_at      timestamptz,
     merged_into    bigint REFERENCES money.wallet CHECK (merged_into IS NULL OR closed_at IS NOT NULL),
     CONSTRAINT reached_has_a_limit CHECK (reached_until IS NULL OR limit_picos_per_day IS NOT NULL),
@@ -103,7 +96,6 @@ CREATE TABLE money.audit (
     reason  text NOT NULL CHECK (length(reason) <= 1000),
     at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX audit_subject ON money.audit (subject, id);
 
 -- A price somebody asked for. It becomes a rate at once, or, where it differs much, when a second person agrees.
 CREATE TABLE money.rate_proposal (
@@ -116,9 +108,8 @@ CREATE TABLE money.rate_proposal (
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((meter IN ('Volume', 'Snapshot', 'Domain')) = (class = '')),
     -- A day of a thousand runs at the highest price stays below 2^62; a volume counts as a TiB.
-    CONSTRAINT price_is_bounded CHECK (rate_picos <= CASE meter
-        WHEN 'Pod' THEN 53375995583 WHEN 'Domain' THEN 9000000000000000 WHEN 'Model' THEN 1000000000000
-        ELSE 50903 END)
+    CONSTRAINT price_is_bounded CHECK (rate_picos <= CASE meter WHEN 'Pod' THEN 53375995583
+        WHEN 'Domain' THEN 9000000000000000 WHEN 'Model' THEN 1000000000000 ELSE 50903 END)
 );
 
 -- Prices by meter and class: per second of a Pod of a size, per MiB and second of a Volume or Snapshot, per month of a
@@ -143,21 +134,29 @@ CREATE TABLE money.node (
     silent  boolean NOT NULL DEFAULT false
 );
 
--- One billable life of one container. In burn, its next uncharged second is its wallet's as_of;
--- out of burn (just opened, or its node is silent) it is its own cursor.
+-- One billable life of one thing: a container, whose node proves it, or a volume or snapshot, which is there until it
+-- is freed. In burn, its next uncharged second is its wallet's as_of; out of burn it is its own cursor.
 CREATE TABLE money.run (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     wallet_id    bigint NOT NULL REFERENCES money.wallet,
     agent_uid    uuid NOT NULL,
-    pod_uid      uuid NOT NULL,
-    container_id text NOT NULL,
-    node         text NOT NULL REFERENCES money.node,
+    meter        text NOT NULL DEFAULT 'Pod' CHECK (meter IN ('Pod', 'Volume', 'Snapshot')),
+    pod_uid      uuid,
+    container_id text,
+    node         text REFERENCES money.node,
+    object       text,                                  -- the volume's or snapshot's own id
+    quantity     bigint NOT NULL DEFAULT 1 CHECK (quantity > 0),  -- MiB of storage
     rate_id      bigint NOT NULL REFERENCES money.rate,
-    rate_picos   bigint NOT NULL,
+    rate_picos   bigint NOT NULL CHECK (rate_picos BETWEEN 0 AND 53375995583),  -- the rate's price times the quantity
     started      bigint NOT NULL CHECK (started > 0),
     cursor       bigint NOT NULL,
     in_burn      boolean NOT NULL DEFAULT false,
-    absorbed     int8multirange NOT NULL DEFAULT '{}',  -- seconds before the cursor that nobody pays
+    -- Seconds before the cursor that the wallet does not pay.
+    absorbed     int8multirange NOT NULL DEFAULT '{}',  -- by us: there was no credit
+    overdue      int8multirange NOT NULL DEFAULT '{}',  -- by us: older than the catch-up limit when we could charge
+    waived       int8multirange NOT NULL DEFAULT '{}',  -- by nobody: unproven, or storage beyond its grace
+    lined_to     bigint NOT NULL,                       -- its statement lines reach to here
+    lines        integer NOT NULL DEFAULT 0,
     cut_at       bigint,                                -- set when the wallet was topped up but its agent stays down
     ended        bigint,
     end_reason   text,
@@ -165,48 +164,60 @@ CREATE TABLE money.run (
     CHECK (cursor >= started),
     CHECK (ended >= started),
     CHECK (NOT in_burn OR ended IS NULL),
-    CHECK ((ended IS NULL) = (end_reason IS NULL))
+    CHECK ((ended IS NULL) = (end_reason IS NULL)),
+    CONSTRAINT pods_have_nodes_and_storage_has_a_size CHECK (
+        CASE meter WHEN 'Pod' THEN num_nulls(pod_uid, container_id, node) = 0 AND object IS NULL AND quantity = 1
+                   ELSE num_nonnulls(pod_uid, container_id, node) = 0 AND object IS NOT NULL END)
 );
 CREATE INDEX run_open ON money.run (wallet_id) WHERE ended IS NULL;
-CREATE UNIQUE INDEX run_open_agent ON money.run (agent_uid) WHERE ended IS NULL;
-CREATE INDEX run_agent ON money.run (agent_uid, ended DESC) WHERE ended IS NOT NULL;
+CREATE UNIQUE INDEX run_open_agent ON money.run (agent_uid) WHERE ended IS NULL AND meter = 'Pod';
+CREATE UNIQUE INDEX run_open_object ON money.run (meter, object) WHERE ended IS NULL AND meter <> 'Pod';
+CREATE INDEX run_object ON money.run (meter, object) WHERE ended IS NOT NULL AND meter <> 'Pod';
+CREATE INDEX run_agent ON money.run (agent_uid, ended DESC) WHERE ended IS NOT NULL AND meter = 'Pod';
 CREATE INDEX run_wallet ON money.run (wallet_id, ended) WHERE ended IS NOT NULL;
 CREATE INDEX run_burning ON money.run (node) WHERE in_burn;
 CREATE INDEX run_waiting ON money.run (node) WHERE NOT in_burn AND ended IS NULL;
+CREATE INDEX run_priced ON money.run (rate_id) WHERE ended IS NULL;
 
--- What agents spent in a day on things that have no run; budgets add it to the seconds of the runs.
-CREATE TABLE money.day_spend (
-    wallet_id bigint NOT NULL,
-    day       bigint NOT NULL CHECK (mod(day, 86400) = 0),  -- its first second
-    agent_uid uuid NOT NULL,
-    picos     bigint NOT NULL,
-    PRIMARY KEY (wallet_id, day, agent_uid)
-);
+-- A price change as it concerns one open run, at the second from which the run has the new price.
+CREATE TYPE money.price_step AS (run_id bigint, second bigint, rate_id bigint, rate_picos bigint, delta_picos bigint);
 
--- The statement of a closed run: every second of it is either charged or absorbed.
+-- The statement of a run: a path from its start to its end, a line per price and about one an hour. A line that goes
+-- back (hi < lo, negative seconds) takes back what a late proof of an earlier end has shown to be too much.
 CREATE TABLE money.line (
-    run_id           bigint PRIMARY KEY REFERENCES money.run,
+    run_id           bigint NOT NULL,
+    no               integer NOT NULL CHECK (no > 0),
     wallet_id        bigint NOT NULL,
     lo               bigint NOT NULL,
-    hi               bigint NOT NULL,
-    charged_seconds  bigint NOT NULL CHECK (charged_seconds >= 0),
-    absorbed_seconds bigint NOT NULL CHECK (absorbed_seconds >= 0),
+    hi               bigint NOT NULL CHECK (hi <> lo),
+    charged_seconds  bigint NOT NULL,
+    absorbed_seconds bigint NOT NULL,  -- without credit, or older than the catch-up limit: booked as our expense
+    waived_seconds   bigint NOT NULL,
+    rate_id          bigint NOT NULL,
     rate_picos       bigint NOT NULL,
     amount_picos     bigint NOT NULL,
     at               timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK (hi - lo = charged_seconds + absorbed_seconds),
+    PRIMARY KEY (run_id, no, lo),
+    CHECK (hi - lo = charged_seconds + absorbed_seconds + waived_seconds),
     CHECK (amount_picos = rate_picos * charged_seconds)
-);
+) PARTITION BY RANGE (lo);
+-- What no month's partition takes; the months themselves are made ahead by the statement loop.
+CREATE TABLE money.line_rest PARTITION OF money.line DEFAULT;
 
--- Movements between two system accounts: what the platform absorbs is booked, so that doubt has a price.
+-- Movements between two system accounts: what the platform absorbs, and what of the collected usage is storage's.
 CREATE TABLE money.system_entry (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     debit        bigint NOT NULL REFERENCES money.account,
     credit       bigint NOT NULL REFERENCES money.account,
     amount_picos bigint NOT NULL CHECK (amount_picos > 0),
-    run_id       bigint NOT NULL UNIQUE REFERENCES money.run,
+    cause        text NOT NULL CHECK (cause IN ('Zero', 'Overdue', 'Storage', 'Late')),
+    seconds      bigint NOT NULL DEFAULT 0,  -- of the statement line that it belongs to, negative where that goes back
+    run_id       bigint,
+    line_no      integer,
     at           timestamptz NOT NULL DEFAULT clock_timestamp(),
     xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    UNIQUE (run_id, line_no, cause),
+    CHECK (num_nulls(run_id, line_no) IN (0, 2)),
     CHECK (debit <> credit)
 );
 
@@ -226,7 +237,7 @@ DO $$
 DECLARE
     kept text;
 BEGIN
-    FOREACH kept IN ARRAY ARRAY['entry', 'line', 'rate', 'rate_proposal', 'system_entry', 'account', 'audit'] LOOP
+    FOREACH kept IN ARRAY ARRAY['entry', 'line', 'line_rest', 'rate', 'rate_proposal', 'system_entry', 'account', 'audit'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON money.%I '
                        'FOR EACH STATEMENT EXECUTE FUNCTION money.refuse_change()', kept);
     END LOOP;

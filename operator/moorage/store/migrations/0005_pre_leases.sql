@@ -78,6 +78,15 @@ CREATE TABLE money.usage (
 -- Days are made ahead by a job; what no day covers lands here, and is found and counted once all the same.
 CREATE TABLE money.usage_other PARTITION OF money.usage DEFAULT;
 
+-- What agents spent in a day on things that have no run; budgets add it to the seconds of the runs.
+CREATE TABLE money.day_spend (
+    wallet_id bigint NOT NULL,
+    day       bigint NOT NULL CHECK (mod(day, 86400) = 0),  -- its first second
+    agent_uid uuid NOT NULL,
+    picos     bigint NOT NULL,
+    PRIMARY KEY (wallet_id, day, agent_uid)
+);
+
 -- The second at which zero was put off to ask gateways for their slices; null at all other times.
 ALTER TABLE money.wallet ADD COLUMN reclaim_at bigint;
 
@@ -90,7 +99,6 @@ ALTER TABLE money.policy
 
 -- What the platform absorbs belongs to a run, or to a lease or hold.
 ALTER TABLE money.system_entry
-    ALTER COLUMN run_id DROP NOT NULL,
     ADD COLUMN reservation_id uuid,
     ADD CONSTRAINT has_one_cause CHECK (num_nonnulls(run_id, reservation_id) = 1);
 
@@ -104,5 +112,5 @@ BEGIN
     END LOOP;
 END $$;
 
-GRANT SELECT ON money.gateway, money.lease, money.hold, money.usage, money.usage_other
+GRANT SELECT ON money.gateway, money.lease, money.hold, money.usage, money.usage_other, money.day_spend
     TO moorage_app, moorage_read, moorage_verify;
