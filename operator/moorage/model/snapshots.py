@@ -5,8 +5,8 @@ from enum import StrEnum
 import msgspec
 
 FORMAT_VERSION = 1  # bound into every object; see docs/snapshot-format.md
-PART_BYTES = 8 << 20  # eight segments of 1 MiB: a part never cuts a segment
-PARTS_MAX = 10_000  # the limit of S3; with PART_BYTES an object ends at 78 GiB
+PART_BYTES = 7 << 20  # seven segments of 1 MiB: a part never cuts one, and a mover with three stays below 64 MB
+PARTS_MAX = 10_000  # the limit of S3; with PART_BYTES an object ends at 68 GiB
 PART_URLS_FIRST = 16
 PART_URLS_MAX = 64
 ETAG_LENGTH_MAX = 128
