@@ -97,7 +97,8 @@ async def start(op: Operation) -> list[Task]:
         epoch=lambda: op.epoch.current,
         grace=timedelta(days=op.settings.snapshot_grace_days),
     )
-    deposits = Deposits(Payments(op.database), tills={})  # no payment provider is configured yet
+    # No payment provider is configured yet.
+    payments = ApplyPayments(Deposits(Payments(op.database), tills={}), op.metrics)
     credit = KeepCredit(Wallets(op.database))
     books = ProveBooks(op.proof, op.witness, op.metrics, lambda: op.epoch.current)
     await op.database.listen(CHANNEL, wakeups.notified)
@@ -109,7 +110,8 @@ async def start(op: Operation) -> list[Task]:
         "change_prices": ChangePrices(op.meters, lambda: op.epoch.current).change,
         "write_statements": WriteStatements(op.meters, lambda: op.epoch.current, op.metrics, now=time.time).write,
         "deliver_wakeups": wakeups.deliver,
-        "apply_payments": ApplyPayments(deposits, op.metrics).apply,
+        "apply_payments": payments.apply,
+        "look_back_at_payments": payments.look_back,
         "expire_credit": credit.expire,
         "record_consumption": credit.consume,
         "tell_witness": books.tell,

@@ -65,6 +65,11 @@ class Metrics:
         self.payments = Counter(
             "moorage_payments_total", "Looks at payments that had news, by what came of them.", ["outcome"], **at
         )
+        self.payments_waiting = Gauge("moorage_payments_waiting", "Payments that wait for a person.", **at)
+        self.payments_overdue = Gauge("moorage_payments_overdue", "Those of them past their deadline.", **at)
+        self.oldest_event_seconds = Gauge(
+            "moorage_payment_event_oldest_seconds", "Age of the oldest event nobody has looked at.", **at
+        )
         self.ledger_violations = Gauge(
             "moorage_ledger_violations", "Rows that broke an invariant at the last check.", **at
         )

@@ -140,6 +140,15 @@ class PaymentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What of the payments is not done yet."""
+
+    waiting: int  # payments that wait for a person
+    overdue: int  # those of them whose deadline is over
+    oldest_event_seconds: int  # how long the oldest event has waited for a look; 0 when none does
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuspenseView:
     """One payment that waits for a person."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from moorage.billing import chain_objects, postings, stripe_objects, tribute_objects
 from moorage.billing.postings import Terms
 from moorage.model.errors import Transient
-from moorage.model.payments import Outcome, PaymentSnapshot, Source, Taken, Trouble, Unbookable
+from moorage.model.payments import Backlog, Outcome, PaymentSnapshot, Source, Taken, Trouble, Unbookable
 from moorage.providers.ports import PaymentObjects
 from moorage.store.payments import Payments
 
@@ -53,6 +53,10 @@ class Deposits:
                 return await self._apply(item)
 
         return list(await asyncio.gather(*(one(item) for item in taken)))
+
+    async def backlog(self) -> Backlog:
+        """What is not done yet."""
+        return await self._payments.backlog()
 
     async def _apply(self, item: Taken) -> Outcome | None:
         till = self._tills[item.source]

@@ -10,6 +10,7 @@ import asyncpg
 from moorage.model import clock
 from moorage.model.payments import (
     Applied,
+    Backlog,
     Outcome,
     PaymentView,
     Posting,
@@ -34,6 +35,12 @@ ORDER BY p.changed_at DESC, p.obj_id LIMIT $3
 _SUSPENSE = """
 SELECT source, obj_id, reason, opened_at, deadline, deadline < money.now_s() AS overdue
 FROM money.suspense WHERE resolved_at IS NULL ORDER BY deadline, id
+"""
+_BACKLOG = """
+SELECT count(*) AS waiting, count(*) FILTER (WHERE deadline < money.now_s()) AS overdue,
+       (SELECT coalesce(greatest(0, money.now_s() - min(i.received_at)), 0) FROM money.inbox i WHERE i.done_at IS NULL)
+           AS oldest_event_seconds
+FROM money.suspense WHERE resolved_at IS NULL
 """
 
 
@@ -125,6 +132,10 @@ class Payments:
             )
             for row in rows
         ]
+
+    async def backlog(self) -> Backlog:
+        """How much waits, for a person or for a look."""
+        return Backlog(**(await self._database.rows(_BACKLOG))[0])
 
     async def suspense(self) -> list[SuspenseView]:
         """What waits for a person, the most urgent first."""

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moorage.billing.postings import Rate, Terms
+from moorage.jobs.apply_payments import ApplyPayments
 from moorage.model.payments import Outcome, Source, Trouble
+from moorage.observability import Metrics
 from moorage.services.deposits import Deposits, Till
 from tests.fakes.payment_provider import PaymentProvider
 from tests.integration.money.world import START_S, World, new_world
@@ -226,3 +228,28 @@ async def _told(world: World, story: list[tuple[str, int]]) -> None:
     await told.reconcile()
     assert [await world.moves("acme"), await world.moves("zoo")] == before
     assert await world.broken() == []
+
+
+async def test_what_is_not_done_is_counted_and_a_deadline_that_is_over_is_told(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider, metrics = PaymentProvider(down=True), Metrics()
+    job = ApplyPayments(_deposits(world, provider), metrics)
+
+    async def seen() -> list[float | None]:
+        await job.look_back()
+        names = ("payments_waiting", "payments_overdue", "payment_event_oldest_seconds")
+        return [metrics.registry.get_sample_value(f"moorage_{name}") for name in names]
+
+    assert await seen() == [0, 0, 0]
+    await _deliver(world, ("evt_1", "pi_1"))
+    await world.at(START_S + 40)
+    await world.pay(4711, "pi_2")
+    assert await seen() == [1, 0, 40]
+    provider.down = False
+    provider.pay("pi_1", await world.wallet())
+    assert await job.apply() == 0
+    await world.at(START_S + 40 + 7 * 86_400)
+    assert (await seen(), caplog.messages) == ([1, 0, 0], [])
+    await world.at(START_S + 41 + 7 * 86_400)
+    assert (await seen(), caplog.messages) == ([1, 1, 0], ["payments wait beyond their deadline"])

@@ -9,12 +9,25 @@ import pytest
 
 from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.model.names import Key
-from moorage.store.database import SESSION, Database
+from moorage.store.database import READ_ROLE, SESSION, Database
 from moorage.store.outbox import CHANNEL, Outbox
 from tests.integration.money import stage as stages
 from tests.integration.money.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
+
+CREDITS = 1_500
+BALANCES = "SELECT id, balance_micros FROM money.wallet"
+PAGES = "SELECT pg_relation_size('money.wallet') / 8192"
+# Each in a transaction of its own, since what one transaction leaves behind is not cleaned up before it ends.
+MANY_CREDITS = f"""
+DO $$ BEGIN
+    FOR i IN 1 .. {CREDITS} LOOP
+        PERFORM money.grant_credit('acme', 1, gen_random_uuid()::text, 'r', 'a');
+        COMMIT;
+    END LOOP;
+END $$
+"""
 
 # The application's own session, only less patient, stopped after it has moved money and before it has committed.
 STOPPED = """
@@ -89,3 +102,36 @@ async def test_a_wakeup_that_commits_after_a_later_one_is_delivered_all_the_same
     await slow.close()
     assert {key.name for key in await outbox.take()} == {"acme"}
     assert await outbox.take() == []
+
+
+async def test_a_long_read_sees_one_moment_delays_nobody_and_leaves_no_lasting_bloat(
+    world: World, database_url: str
+) -> None:
+    await world.wallet(micros=1)
+    export = await asyncpg.connect(database_url, server_settings={**SESSION, "role": READ_ROLE})
+    view = export.transaction(isolation="repeatable_read", readonly=True)
+    await view.start()
+    seen = await export.fetch(BALANCES)
+    await world.sql.execute(MANY_CREDITS, timeout=None)
+    assert await export.fetch(BALANCES) == seen
+    grown = await world.sql.fetchval(PAGES)
+    assert grown > 2, "nothing was kept for the reader: this proves nothing"
+    await view.rollback()
+    await export.close()
+    for _ in "ab":
+        await world.sql.execute("VACUUM money.wallet")
+        await world.sql.execute(MANY_CREDITS, timeout=None)
+    assert await world.sql.fetchval(PAGES) <= grown
+    assert (await world.see()).balance_micros == 1 + 3 * CREDITS
+
+
+async def test_a_reader_that_forgets_its_view_is_sent_away(database_url: str) -> None:
+    """What a reader keeps from being cleaned up is bounded by its limits, as what a writer locks is."""
+    assert {SESSION["statement_timeout"], SESSION["idle_in_transaction_session_timeout"]} == {"30s", "10s"}
+    patience = {"idle_in_transaction_session_timeout": "50ms"}
+    export = await asyncpg.connect(database_url, server_settings={**SESSION, "role": READ_ROLE, **patience})
+    await export.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    ended = asyncio.Event()
+    export.add_termination_listener(lambda _: ended.set())
+    async with asyncio.timeout(stages.GONE_SECONDS_MAX):
+        await ended.wait()
