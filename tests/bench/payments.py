@@ -18,9 +18,7 @@ import asyncpg
 
 from dev.postgres import Postgres
 from moorage.billing.postings import Rate, Terms
-from moorage.jobs.settle_wallets import SettleWallets
 from moorage.model.payments import Posting, Source
-from moorage.observability import Metrics
 from moorage.services.deposits import Deposits, Till
 from moorage.store.database import Database
 from moorage.store.ledger import Ledger
@@ -34,6 +32,7 @@ from tests.fakes.payment_provider import PaymentProvider
 EVENTS_PER_OBJECT = 10
 ARRIVALS_PER_SECOND = 170
 SESSIONS = 8
+CHUNK_WALLETS = 1_000  # small: a top-up waits for the chunk that its wallet is in
 PAYLOAD = json.dumps({"object": "event", "type": "payment_intent.succeeded", "padding": "x" * 2_000}).encode()
 BARE = """
 CREATE TABLE bare_event (id text PRIMARY KEY, payload jsonb NOT NULL);
@@ -189,7 +188,7 @@ async def _beside_a_settlement(
 ) -> dict[str, Any]:
     """Top-ups of random wallets, and bare ones in turn, while all wallets are charged."""
     payments = Payments(database)
-    job = SettleWallets(Ledger(database), lambda: 1, Metrics())
+    ledger = Ledger(database)
     rng = random.Random(2)  # spreads load, hides nothing
     took: dict[str, list[float]] = {"top_up": [], "bare_top_up": []}
     settled: list[float] = []
@@ -197,7 +196,7 @@ async def _beside_a_settlement(
         await owner.execute("UPDATE money.bench_clock SET now_s = now_s + $1", float(SECONDS_PER_ROUND))
         await owner.execute("UPDATE money.node SET proven = money.now_s(), seen_at = money.now_s()")
         begun = time.perf_counter()
-        settling = asyncio.create_task(job.books())
+        settling = asyncio.create_task(ledger.settle_all(epoch=1, chunk=CHUNK_WALLETS))
         while not settling.done():
             wallet, started = rng.randint(1, runs), time.perf_counter()
             await payments.apply(_posting(f"top_{number}_{len(took['top_up'])}", wallet), version=1)
