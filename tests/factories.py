@@ -13,6 +13,7 @@ from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletI
 from moorage.model.namespace import TenantNamespace
 from moorage.model.observation import JobOutcome, JobView, Observation, PodPhase, PodView, VolumeView
 from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
+from moorage.model.rates import Meter, Stored
 from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState, SnapshotFacts, WalletFacts
 from moorage.model.wallet import Standing, Veto, Wallet
 
@@ -108,6 +109,7 @@ def agent_record(**changes: Any) -> AgentRecord:
         "archive_at": None,
         "attempt": None,
         "snapshot": None,
+        "stored": (Stored(Meter.VOLUME, "volume-1", 1024),),
         "wallet": wallet_facts(),
         "now": NOW,
     }
@@ -193,7 +195,7 @@ def pod_view(**changes: Any) -> PodView:
 
 def volume_view(**changes: Any) -> VolumeView:
     """The bound claim of the first volume generation."""
-    base: dict[str, Any] = {"name": "data-helper-1", "uid": "volume-1", "bound": True, "deleting": False}
+    base: dict[str, Any] = {"name": "data-helper-1", "uid": "volume-1", "bound": True, "deleting": False, "mib": 1024}
     return VolumeView(**base | changes)
 
 

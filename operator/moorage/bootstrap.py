@@ -134,9 +134,11 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     applier = Applier(base.client, world)
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
+    meters = Meters(base.database)
     actuator = Actuator(
-        client=base.client, applier=applier, agents=agents, ledger=ledger, platform=platform, epoch=epoch, ring=ring,
-        snapshots=snapshots, snapshot_grace=timedelta(days=settings.snapshot_grace_days), metrics=metrics,
+        client=base.client, applier=applier, agents=agents, ledger=ledger, meters=meters, platform=platform,
+        epoch=epoch, ring=ring, snapshots=snapshots,
+        snapshot_grace=timedelta(days=settings.snapshot_grace_days), metrics=metrics,
     )  # fmt: skip
     controllers["Agent"] = AgentController(
         objects=objects, world=world, applier=applier, agents=agents, actuator=actuator, platform=platform,
@@ -152,7 +154,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     controllers["Domain"] = DomainController(objects=objects, applier=applier).reconcile
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
-        agents=agents, ledger=ledger, meters=Meters(base.database),
+        agents=agents, ledger=ledger, meters=meters,
         leadership=Leadership(base.database, knobs.instance(settings)),
         outbox=Outbox(base.database), snapshots=snapshots, witness=witness, proof=proof, world=world, objects=objects,
         queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,

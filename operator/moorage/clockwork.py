@@ -92,6 +92,7 @@ async def start(op: Operation) -> list[Task]:
     sweep = SweepOrphans(
         op.agents,
         op.ledger,
+        op.meters,
         exists=lambda uid, namespace, name: crds.agent_exists(op.client, uid, namespace, name),
         has_pods=op.world.has_pods,
         epoch=lambda: op.epoch.current,

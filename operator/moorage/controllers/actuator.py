@@ -25,6 +25,7 @@ from moorage.observability import Metrics
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
 from moorage.store.ledger import Ledger
+from moorage.store.meters import Meters
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Actuator:
     applier: Applier
     agents: Agents
     ledger: Ledger
+    meters: Meters
     snapshots: Snapshots
     platform: Platform
     epoch: Epoch
@@ -65,6 +67,10 @@ class Actuator:
                 await self._delete(kinds.PERSISTENT_VOLUME_CLAIM, record.namespace, name, uid)
             case do.OpenRun() | do.CloseRun():
                 await self._meter(effect, agent, record)
+            case do.OpenStorage(stored):
+                await self.meters.open_storage(epoch=self.epoch.current, agent_uid=record.uid, stored=stored)
+            case do.CloseStorage(stored):
+                await self.meters.close_storage(epoch=self.epoch.current, stored=stored)
             case do.Finish():
                 await self._finish(agent, record)
             case _:

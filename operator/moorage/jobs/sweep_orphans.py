@@ -10,6 +10,7 @@ from datetime import timedelta
 from moorage.model.names import AgentUid
 from moorage.store.agents import Agents
 from moorage.store.ledger import Ledger
+from moorage.store.meters import Meters
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class SweepOrphans:
         self,
         agents: Agents,
         ledger: Ledger,
+        meters: Meters,
         *,
         exists: Callable[[str, str, str], Awaitable[bool]],
         has_pods: Callable[[str], bool],
@@ -31,6 +33,7 @@ class SweepOrphans:
     ) -> None:
         self._agents = agents
         self._ledger = ledger
+        self._meters = meters
         self._exists = exists
         self._has_pods = has_pods
         self._epoch = epoch
@@ -53,5 +56,7 @@ class SweepOrphans:
             await self._ledger.close_run(
                 epoch=self._epoch(), pod_uid=record.pod_uid, ended_s=None, reason="AgentVanished"
             )
+        for stored in record.stored:
+            await self._meters.close_storage(epoch=self._epoch(), stored=stored)
         await self._agents.keep_snapshots(epoch=self._epoch(), uid=uid, grace=self._grace)
         await self._agents.mark_deleted(epoch=self._epoch(), uid=uid)

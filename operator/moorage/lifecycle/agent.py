@@ -6,9 +6,10 @@ Every effect is asked for again until the observation shows that it has happened
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from moorage.lifecycle import effects as do
-from moorage.lifecycle import snapshot
+from moorage.lifecycle import snapshot, storage
 from moorage.lifecycle.decision import (
     FRESH,
     LOOK_AGAIN_SECONDS,
@@ -28,6 +29,9 @@ from moorage.model.agent import DesiredState
 from moorage.model.observation import Observation, PodPhase, PodView, Unknown
 from moorage.model.record import AgentRecord, AgentState
 
+# The operator was away, or many wallets reached zero at once.
+BACKLOG_MAX = timedelta(seconds=60)
+
 
 def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Decision:
     """Decide one step. An observation that is not complete decides nothing."""
@@ -35,7 +39,9 @@ def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Deci
         return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
     world = World(pods=seen.pods, volumes=seen.volumes, jobs=seen.jobs, seen=seen)
     record = _with_wishes(record, desired)
-    return _STATES[record.state](record, desired, world)
+    decision = _STATES[record.state](record, desired, world)
+    metered = storage.meters(decision.record, world)
+    return replace(decision, effects=(*metered, *decision.effects)) if metered else decision
 
 
 def _with_wishes(record: AgentRecord, desired: Desired) -> AgentRecord:
@@ -61,6 +67,8 @@ def _running(record: AgentRecord, desired: Desired, world: World) -> Decision:
     if leftovers:  # never two at once: the others go first
         return Decision(record=record, effects=_delete(leftovers), wait_seconds=LOOK_AGAIN_SECONDS)
     if pod is None:
+        if _overdue(record):
+            return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
         blocked = desired.problem is not None or volume_lost(record, world.volumes)
         return Decision(record=record, effects=() if blocked else (do.ApplyChildren(with_pod=True),))
     if pod.deleting:
@@ -69,6 +77,11 @@ def _running(record: AgentRecord, desired: Desired, world: World) -> Decision:
         return Decision(record=record, effects=(*_open(record, pod), do.DeletePod(pod.name, pod.uid)))
     keep: tuple[do.Effect, ...] = () if desired.problem else (do.ApplyChildren(with_pod=True),)
     return Decision(record=record, effects=(*_open(record, pod), *keep))
+
+
+def _overdue(record: AgentRecord) -> bool:
+    """Whether its wallet should have been stopped a while ago: until that is charged, nothing new starts."""
+    return record.wallet.zero_at is not None and record.now - record.wallet.zero_at > BACKLOG_MAX
 
 
 def _with_volume(record: AgentRecord, desired: Desired, world: World) -> AgentRecord:

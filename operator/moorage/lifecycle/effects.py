@@ -5,6 +5,7 @@ from datetime import datetime
 
 from moorage.model.names import PodUid
 from moorage.model.observation import PodView
+from moorage.model.rates import Stored
 from moorage.model.record import AttemptKind
 
 
@@ -41,6 +42,20 @@ class CloseRun:
 
     pod_uid: PodUid
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStorage:
+    """Start metering a volume or snapshot that is there, or change its size."""
+
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStorage:
+    """Stop metering a volume or snapshot that is gone, or that the agent no longer counts on."""
+
+    stored: Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +134,8 @@ Effect = (
     | DeletePod
     | OpenRun
     | CloseRun
+    | OpenStorage
+    | CloseStorage
     | BeginAttempt
     | StartAttempt
     | RunMover

@@ -56,6 +56,7 @@ class VolumeView:
     uid: str
     bound: bool
     deleting: bool
+    mib: int | None  # its capacity, once it is bound
 
 
 class JobOutcome(StrEnum):

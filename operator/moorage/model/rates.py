@@ -65,6 +65,15 @@ class Proposed:
     valid_from: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A volume or snapshot as it is metered."""
+
+    meter: Meter
+    object_id: str  # the claim's or the snapshot's own id
+    mib: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absorbed:
     """Seconds that the platform paid for, because there was no credit (`Zero`) or we charged too late (`Overdue`)."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
+from moorage.model.rates import Stored
 from moorage.model.wallet import Standing, Veto
 
 
@@ -96,5 +97,6 @@ class AgentRecord:
     archive_at: datetime | None  # end of the warm window
     attempt: Attempt | None
     snapshot: SnapshotFacts | None
+    stored: tuple[Stored, ...]  # what of its storage the ledger meters
     wallet: WalletFacts
     now: datetime  # the database clock at this read

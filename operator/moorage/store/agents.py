@@ -5,6 +5,7 @@ from typing import Any
 
 from moorage.model.clock import from_epoch
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
+from moorage.model.rates import Meter, Stored
 from moorage.model.record import (
     AgentRecord,
     AgentState,
@@ -29,7 +30,9 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        w.id AS wallet_id, w.name AS wallet_name, w.standing AS wallet_standing,
        CASE WHEN w.burn_picos > 0 OR w.waiting > 0 THEN money.zero_at(w.id) END AS wallet_zero_at,
        CASE WHEN w.standing = 'Exhausted' THEN money.missing_micros(w.id) ELSE 0 END AS wallet_missing,
-       money.veto(a.uid) AS wallet_veto
+       money.veto(a.uid) AS wallet_veto,
+       ARRAY(SELECT ARRAY[r.meter, r.object, r.quantity::text] FROM money.run r
+             WHERE r.agent_uid = a.uid AND r.ended IS NULL AND r.meter <> 'Pod' ORDER BY r.id) AS stored
 FROM moorage.agent a
 JOIN money.wallet w ON w.id = a.wallet_id
 LEFT JOIN moorage.attempt t ON t.id = a.attempt_id
@@ -158,6 +161,7 @@ def _record(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are 
         archive_at=row["archive_at"],
         attempt=_attempt(row),
         snapshot=_snapshot(row),
+        stored=tuple(Stored(Meter(meter), thing, int(mib)) for meter, thing, mib in row["stored"]),
         wallet=_wallet(row),
         now=row["now"],
     )

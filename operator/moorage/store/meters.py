@@ -6,7 +6,7 @@ import asyncpg
 
 from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
-from moorage.model.rates import Absorbed, Meter
+from moorage.model.rates import Absorbed, Meter, Stored
 from moorage.store.database import Database
 from moorage.store.ledger import UNKNOWN_WALLET, LedgerRefusal
 
@@ -23,14 +23,14 @@ class Meters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open_storage(self, *, epoch: int, agent_uid: str, meter: Meter, object_id: str, mib: int) -> None:
+    async def open_storage(self, *, epoch: int, agent_uid: str, stored: Stored) -> None:
         """Start the meter of a volume or snapshot, or change its size; nothing once it was freed."""
         sql = "SELECT money.open_storage($1, $2, $3, $4, $5)"
-        await self._call(sql, epoch, agent_uid, meter.value, object_id, mib)
+        await self._call(sql, epoch, agent_uid, stored.meter.value, stored.object_id, stored.mib)
 
-    async def close_storage(self, *, epoch: int, meter: Meter, object_id: str) -> None:
+    async def close_storage(self, *, epoch: int, stored: Stored) -> None:
         """Stop the meter of a volume or snapshot that is gone."""
-        await self._call("SELECT money.close_storage($1, $2, $3)", epoch, meter.value, object_id)
+        await self._call("SELECT money.close_storage($1, $2, $3)", epoch, stored.meter.value, stored.object_id)
 
     async def charge_domain_month(self, *, wallet_id: int, domain: str, period: str) -> int:
         """Charge one month (`2026-01`) of a domain once; returns its price in micro-credits.

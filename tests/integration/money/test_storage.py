@@ -2,8 +2,10 @@
 
 import pytest
 
-from moorage.model.rates import Meter
+from moorage.model.names import AgentUid
+from moorage.model.rates import Meter, Stored
 from moorage.model.wallet import Standing
+from moorage.store.agents import Agents
 from moorage.store.ledger import LedgerRefusal
 from tests.integration.money.world import RATE_PICOS, START_S, World
 
@@ -48,6 +50,18 @@ async def test_a_volume_that_grows_is_charged_by_its_size_of_the_time(world: Wor
     await world.at(T + 200)
     await world.free(volume)
     assert await exact_picos(world) == 1_000_000_000_000 - 300 * COST
+
+
+async def test_an_agents_record_says_what_of_its_storage_is_metered(world: World) -> None:
+    await world.wallet(micros=1_000_000)
+    agent = await world.agent("a")
+    await world.open(agent, T)
+    await world.store(agent, "vol-1", GIB)
+    await world.store(agent, "snap-1", 7, meter=Meter.SNAPSHOT)
+    await world.free(await world.store(agent, "vol-0", GIB))
+    record = await Agents(world.database).load(AgentUid(agent))
+    assert record is not None
+    assert record.stored == (Stored(Meter.VOLUME, "vol-1", GIB), Stored(Meter.SNAPSHOT, "snap-1", 7))
 
 
 async def test_what_was_freed_stays_freed(world: World) -> None:
@@ -134,11 +148,21 @@ async def test_storage_that_is_free_is_metered_until_it_has_a_price(world: World
     assert await exact_picos(world) == 1_000_000_000 - 50 * COST
 
 
-@pytest.mark.parametrize("mib", [0, -1, 60_000_000])
+@pytest.mark.parametrize("mib", [0, -1])
 async def test_storage_of_an_impossible_size_is_refused(world: World, mib: int) -> None:
     await world.wallet(micros=1_000)
     with pytest.raises(LedgerRefusal):
         await world.store(await world.agent("a"), "vol-1", mib)
+
+
+async def test_the_largest_volume_is_charged_at_the_highest_price(world: World) -> None:
+    await world.wallet(micros=1_000_000_000)
+    volume = await world.store(await world.agent("a"), "vol-1", 2**40)
+    for rate_picos in (3_000, 3_181):
+        await world.price("Volume", rate_picos)
+    await world.at(T + 1_000)
+    await world.free(volume)
+    assert await world.sql.fetchval("SELECT max(rate_picos) FROM money.line") == 3_181 * 16 * 1024 * GIB
 
 
 class TestStatements:

@@ -10,7 +10,7 @@ import asyncpg
 
 from moorage.model.ledger import Granted, WalletView
 from moorage.model.payments import Applied, Posting, Source
-from moorage.model.rates import Meter
+from moorage.model.rates import Meter, Stored
 from moorage.store import ledger_verify
 from moorage.store.database import Database
 from moorage.store.leases import GATEWAY_ROLE, Leases
@@ -137,12 +137,12 @@ class World:
 
     async def store(self, agent: str, thing: str, mib: int = 1024, *, meter: Meter = Meter.VOLUME) -> str:
         """Meter a volume (or snapshot) of an agent and return its name."""
-        await self.meters.open_storage(epoch=self.epoch, agent_uid=agent, meter=meter, object_id=thing, mib=mib)
+        await self.meters.open_storage(epoch=self.epoch, agent_uid=agent, stored=Stored(meter, thing, mib))
         return thing
 
     async def free(self, thing: str, *, meter: Meter = Meter.VOLUME) -> None:
         """The volume (or snapshot) is gone."""
-        await self.meters.close_storage(epoch=self.epoch, meter=meter, object_id=thing)
+        await self.meters.close_storage(epoch=self.epoch, stored=Stored(meter, thing, 1))
 
     async def price(self, subject: str, rate_picos: int, *, from_s: int | None = None) -> None:
         """Set a price, with the second person's agreement where it needs one."""

@@ -77,7 +77,14 @@ class Applier:
 def _actuator(rung: list[Key]) -> Actuator:
     epoch = Epoch()
     epoch.lead(1)
-    fakes: Any = {"client": None, "applier": Applier(), "agents": None, "ledger": Ledger(), "snapshots": None}
+    fakes: Any = {
+        "client": None,
+        "applier": Applier(),
+        "agents": None,
+        "ledger": Ledger(),
+        "meters": None,
+        "snapshots": None,
+    }
     return Actuator(
         **fakes,
         metrics=None,  # type: ignore[arg-type] # nothing here counts

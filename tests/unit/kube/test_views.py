@@ -132,6 +132,28 @@ def test_binding_of_a_claim_is_the_only_news_of_its_binder() -> None:
     assert views.volume_view(claim("Bound")).bound
 
 
+@pytest.mark.parametrize(
+    ("phase", "capacity", "mib"),
+    [
+        ("Bound", "1Gi", 1024),
+        ("Bound", "1536Mi", 1536),
+        ("Bound", "1.5Gi", 1536),
+        ("Bound", "10G", 9536),
+        ("Bound", "1073741824", 1024),
+        ("Bound", "1e9", 953),
+        ("Bound", "2Ti", 2 * 1024 * 1024),
+        ("Bound", "500k", 1),
+        ("Bound", "a lot", None),
+        ("Bound", None, None),
+        ("Pending", "1Gi", None),
+    ],
+)
+def test_a_volume_has_the_size_that_its_claim_was_given(phase: str, capacity: str | None, mib: int | None) -> None:
+    status = {"phase": phase, "capacity": {"storage": capacity}}
+    claim = msgspec.convert({"metadata": {"name": "d"}, "status": status}, Live)
+    assert views.volume_view(claim).mib == mib
+
+
 OURS = "moorage.dev/v1alpha1"
 KEYS = {
     "an agent's child": (Owner("u", OURS, "Agent", "a", True), "mn-x", "p", Key("Agent", "mn-x", "a")),

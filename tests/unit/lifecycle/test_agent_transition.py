@@ -23,6 +23,7 @@ from moorage.model.observation import (
     PodView,
     VolumeView,
 )
+from moorage.model.rates import Meter, Stored
 from moorage.model.record import (
     AgentRecord,
     AgentState,
@@ -71,7 +72,9 @@ def pod(incarnation: int = 1, **changes: object) -> PodView:
 
 
 def volume(generation: int = 1, **changes: object) -> VolumeView:
-    made = VolumeView(name=f"data-helper-{generation}", uid=f"volume-{generation}", bound=True, deleting=False)
+    made = VolumeView(
+        name=f"data-helper-{generation}", uid=f"volume-{generation}", bound=True, deleting=False, mib=1024
+    )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
 
 
@@ -114,6 +117,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
         archive_at=None,
         attempt=None,
         snapshot=None,
+        stored=(),
         wallet=WalletFacts(
             id=WalletId(1),
             name="acme",
@@ -135,6 +139,8 @@ def desired(**changes: object) -> Desired:
 
 
 FACTS = SnapshotFacts(id=SnapshotId("snapshot"), taken_at=NOW, bytes=10, files=1)
+VOLUME = Stored(Meter.VOLUME, "volume-1", 1024)
+SNAPSHOT = Stored(Meter.SNAPSHOT, "snapshot", 1)
 
 
 def records() -> Iterator[AgentRecord]:
@@ -276,7 +282,7 @@ def test_nothing_is_decided_when_the_world_could_not_be_read() -> None:
 
 
 def test_a_settled_agent_keeps_its_record_and_asks_only_for_what_exists() -> None:
-    before = record(pod_uid="pod-1", has_storage=True, volume_uid="volume-1")
+    before = record(pod_uid="pod-1", has_storage=True, volume_uid="volume-1", stored=(VOLUME,))
     after = transition(before, desired(), seen((pod(),), (volume(),)))
     assert after.record == before
     assert after.effects == (do.ApplyChildren(with_pod=True),)
@@ -337,4 +343,55 @@ def test_a_failed_restore_goes_into_a_new_volume_and_the_old_one_is_freed() -> N
     assert waiting.record.volume_generation == 2
     later = replace(waiting.record, now=NOW + timedelta(hours=1))
     again = transition(later, desired(), seen(volumes=(volume(),)))
-    assert again.effects == (do.FreeVolume("data-helper-1", "volume-1"), do.BeginAttempt(AttemptKind.RESTORE))
+    free = do.FreeVolume("data-helper-1", "volume-1")
+    assert again.effects == (do.OpenStorage(SNAPSHOT), free, do.BeginAttempt(AttemptKind.RESTORE))
+
+
+def test_nothing_new_starts_while_its_wallet_should_have_been_stopped_a_while_ago() -> None:
+    before = record(has_storage=True, volume_uid="volume-1", stored=(VOLUME,))
+    for late_seconds, effects in ((60, (do.ApplyChildren(with_pod=True),)), (61, ())):
+        late = replace(before.wallet, zero_at=NOW - timedelta(seconds=late_seconds))
+        after = transition(replace(before, wallet=late), desired(), seen(volumes=(volume(),)))
+        assert (after.effects, after.record.state) == (effects, AgentState.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("before", "volumes", "metered"),
+    [
+        pytest.param(record(), (volume(mib=None),), [], id="a volume that is not bound yet"),
+        pytest.param(record(), (volume(),), [do.OpenStorage(VOLUME)], id="a volume that was just bound"),
+        pytest.param(record(volume_uid="volume-1", stored=(VOLUME,)), (volume(),), [], id="a volume that is metered"),
+        pytest.param(
+            record(volume_uid="volume-1", stored=(VOLUME,)), (volume(mib=2048),),
+            [do.OpenStorage(replace(VOLUME, mib=2048))], id="a volume that grew",
+        ),
+        pytest.param(
+            record(volume_uid="volume-1", stored=(VOLUME,)), (), [do.CloseStorage(VOLUME)], id="a volume that is lost"
+        ),
+        pytest.param(
+            record(AgentState.VERIFYING, volume_uid="volume-1", snapshot=FACTS, stored=(VOLUME,),
+                   attempt=attempt(AttemptState.VERIFIED)),
+            (volume(),), [do.OpenStorage(SNAPSHOT)], id="a snapshot that was verified",
+        ),
+        pytest.param(
+            record(AgentState.ARCHIVED, volume_generation=2, snapshot=FACTS, stored=(VOLUME, SNAPSHOT),
+                   veto=Veto.ZERO_BALANCE),
+            (volume(),), [do.CloseStorage(VOLUME)], id="a volume that was given up",
+        ),
+        pytest.param(
+            record(AgentState.SUSPENDED, volume_uid="volume-1", archive_at=NOW, snapshot=FACTS, veto=Veto.ZERO_BALANCE,
+                   stored=(VOLUME, Stored(Meter.SNAPSHOT, "older", 7))),
+            (volume(),), [do.CloseStorage(Stored(Meter.SNAPSHOT, "older", 7)), do.OpenStorage(SNAPSHOT)],
+            id="a snapshot that a newer one follows",
+        ),
+        pytest.param(
+            record(AgentState.DELETED, snapshot=FACTS, stored=(SNAPSHOT,)), (), [do.CloseStorage(SNAPSHOT)],
+            id="a snapshot of a deleted agent",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_stored_is_metered_while_the_agent_counts_on_it(
+    before: AgentRecord, volumes: tuple[VolumeView, ...], metered: list[do.Effect]
+) -> None:
+    after = transition(before, desired(deleting=before.state is AgentState.DELETED), seen(volumes=volumes))
+    assert [one for one in after.effects if isinstance(one, do.OpenStorage | do.CloseStorage)] == metered

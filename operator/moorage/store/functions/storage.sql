@@ -15,6 +15,7 @@ BEGIN
         RAISE EXCEPTION 'this agent has no wallet' USING ERRCODE = 'MO002';
     END IF;
     SELECT * INTO older FROM money.run r WHERE r.meter = of_meter AND r.object = of_object AND r.ended IS NULL;
+    mib := least(mib, 16777216);  -- what is larger is metered as 16 TiB, rather than not kept
     IF older.quantity = mib OR EXISTS (
             SELECT 1 FROM money.run r WHERE r.meter = of_meter AND r.object = of_object AND r.ended IS NOT NULL
             AND r.end_reason <> 'Resized') THEN
@@ -22,9 +23,8 @@ BEGIN
     END IF;
     t := greatest(money.now_s(), w.as_of);
     price := money.rate_at(of_meter, '', t);
-    IF price.id IS NULL OR of_meter = 'Pod' OR mib IS NULL OR mib < 1
-            OR mib > 53375995583 / greatest(price.rate_picos, 1) THEN
-        RAISE EXCEPTION 'storage of this size cannot be metered' USING ERRCODE = 'MO013';
+    IF price.id IS NULL OR of_meter = 'Pod' OR mib IS NULL OR mib < 1 THEN
+        RAISE EXCEPTION 'there is no storage of this size' USING ERRCODE = 'MO013';
     END IF;
     w := money.advance(w, t);
     IF older.id IS NOT NULL THEN

@@ -107,9 +107,9 @@ CREATE TABLE money.rate_proposal (
     actor      text NOT NULL,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((meter IN ('Volume', 'Snapshot', 'Domain')) = (class = '')),
-    -- A day of a thousand runs at the highest price stays below 2^62; a volume counts as a TiB.
+    -- A day of a thousand runs at the highest price stays below 2^62; a volume is metered up to 16 TiB.
     CONSTRAINT price_is_bounded CHECK (rate_picos <= CASE meter WHEN 'Pod' THEN 53375995583
-        WHEN 'Domain' THEN 9000000000000000 WHEN 'Model' THEN 1000000000000 ELSE 50903 END)
+        WHEN 'Domain' THEN 9000000000000000 WHEN 'Model' THEN 1000000000000 ELSE 3181 END)
 );
 
 -- Prices by meter and class: per second of a Pod of a size, per MiB and second of a Volume or Snapshot, per month of a
@@ -145,7 +145,7 @@ CREATE TABLE money.run (
     container_id text,
     node         text REFERENCES money.node,
     object       text,                                  -- the volume's or snapshot's own id
-    quantity     bigint NOT NULL DEFAULT 1 CHECK (quantity > 0),  -- MiB of storage
+    quantity     bigint NOT NULL DEFAULT 1 CHECK (quantity BETWEEN 1 AND 16777216),  -- MiB of storage
     rate_id      bigint NOT NULL REFERENCES money.rate,
     rate_picos   bigint NOT NULL CHECK (rate_picos BETWEEN 0 AND 53375995583),  -- the rate's price times the quantity
     started      bigint NOT NULL CHECK (started > 0),
@@ -172,6 +172,7 @@ CREATE TABLE money.run (
 CREATE INDEX run_open ON money.run (wallet_id) WHERE ended IS NULL;
 CREATE UNIQUE INDEX run_open_agent ON money.run (agent_uid) WHERE ended IS NULL AND meter = 'Pod';
 CREATE UNIQUE INDEX run_open_object ON money.run (meter, object) WHERE ended IS NULL AND meter <> 'Pod';
+CREATE INDEX run_open_storage ON money.run (agent_uid) WHERE ended IS NULL AND meter <> 'Pod';
 CREATE INDEX run_object ON money.run (meter, object) WHERE ended IS NOT NULL AND meter <> 'Pod';
 CREATE INDEX run_agent ON money.run (agent_uid, ended DESC) WHERE ended IS NOT NULL AND meter = 'Pod';
 CREATE INDEX run_wallet ON money.run (wallet_id, ended) WHERE ended IS NOT NULL;
