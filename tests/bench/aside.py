@@ -113,6 +113,39 @@ def payments(*, quick: bool) -> Section:
     return Section("payments", rows, [about, f"a bare commit takes {found['commit_milliseconds']} ms"])
 
 
+def charges(*, quick: bool) -> Section:
+    """A million runs, wallets at zero, and one wallet at a time."""
+    few = ["--runs", "50000", "--pods", "10000", "--rounds", "2", "--seconds", "1"]
+    found = _run("tests.bench.charges", *(few if quick else []))
+    rows = [
+        Row(
+            f"{found['runs']} open runs of {found['wallets']} wallets charged, exact",
+            found["everybody"],
+            "s",
+            at_most=2.5,
+            beside=found["bare_everybody"],
+            beside_what="as many rows by two bare statements",
+        ),
+        Row(f"{found['pods']} pods, nobody at zero: each second's look", found["idle_milliseconds"], "ms", at_most=50),
+        Row("500 wallets at zero, their agents told", found["due_seconds"], "s", at_most=1.0),
+    ]
+    for clients in (8, 16):
+        for what, said in (("many", "a wallet of its own"), ("hot", "all the same wallet")):
+            name = f"{what}_{clients}"
+            rows.append(
+                Row(
+                    f"one wallet a call, {clients} clients, {said}",
+                    found[f"charge_{name}"],
+                    "/s",
+                    beside=found[f"bare_{name}"],
+                    beside_what="bare UPDATE and INSERT",
+                )
+            )
+            rows.append(Row("… ÷ bare", found[f"ratio_{name}"], "×", at_least=0.9 if what == "many" else None))
+    about = f"{found['rounds']} rounds on a durable PostgreSQL; a bare commit takes {found['commit_milliseconds']} ms"
+    return Section("charges", rows, [about])
+
+
 def snapshot(*, quick: bool) -> Section:
     """A gigabyte in few files, and 20,000 small files; a quick run is the same."""
     del quick
@@ -153,5 +186,6 @@ ALL: dict[str, Callable[..., Section]] = {
     "verify": verify,
     "spending": spending,
     "payments": payments,
+    "charges": charges,
     "snapshot": snapshot,
 }
