@@ -97,6 +97,7 @@ def agent_record(**changes: Any) -> AgentRecord:
         "state_since": NOW - timedelta(minutes=5),
         "fence": 1,
         "veto": None,
+        "budget_picos": None,
         "user_paused": False,
         "incarnation": 1,
         "pod_uid": PodUid("pod-1"),
@@ -143,6 +144,7 @@ def wallet_view(**changes: Any) -> WalletView:
         "zero_at": NOW + timedelta(hours=1),
         "runway_seconds": 3600,
         "missing_micros": 0,
+        "limit_reached": False,
         "now": NOW,
     }
     return WalletView(**base | changes)

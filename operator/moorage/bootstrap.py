@@ -141,8 +141,8 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         snapshot_grace=timedelta(days=settings.snapshot_grace_days), metrics=metrics,
     )  # fmt: skip
     controllers["Agent"] = AgentController(
-        objects=objects, world=world, applier=applier, agents=agents, actuator=actuator, platform=platform,
-        epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
+        objects=objects, world=world, applier=applier, agents=agents, ledger=ledger, actuator=actuator,
+        platform=platform, epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
     ).reconcile  # fmt: skip
     controllers["Namespace"] = NamespaceController(
         objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,

@@ -192,6 +192,7 @@ def golden_pods() -> Iterator[Manifest]:
                 yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
+NO_AMOUNTS = ("0", "0.000000", "-1", "1.1234567", "1000000", ".5", "1e3", "")
 BAD: list[tuple[str, Manifest, str]] = [
     ("agent", {"image": "registry.example.com/a"}, "exactly one of image and runtime must be set"),
     ("agent", {"runtime": None}, "exactly one of image and runtime must be set"),
@@ -234,9 +235,12 @@ BAD: list[tuple[str, Manifest, str]] = [
     ("agent", {"http": {"port": 0}}, "should be greater than or equal to 1"),
     ("agent", {"http": {"port": 65536}}, "should be less than or equal to 65535"),
     ("agent", {"http": {"port": 80, "healthPath": "healthz"}}, "healthPath must be a plain path that starts with '/'"),
-    ("agent", {"budget": {"perDay": "2"}}, 'unknown field "spec.budget"'),
-    ("wallet", {"lowBalance": {"credits": "-1"}}, "lowBalance.credits must be a positive decimal number of credits"),
-    ("wallet", {"lowBalance": {"credits": "1.1234567"}}, "lowBalance.credits must be a positive decimal number"),
+    ("agent", {"budget": {}}, "spec.budget.perDay: Required value"),
+    *(("agent", {"budget": {"perDay": text}}, "budget.perDay must be a positive decimal") for text in NO_AMOUNTS),
+    ("agent", {"recovery": "Manual"}, 'unknown field "spec.recovery"'),
+    *(("wallet", {"lowBalance": {"credits": text}}, "lowBalance.credits must be a positive") for text in NO_AMOUNTS),
+    ("wallet", {"spendLimit": {"perDay": "1" * 14}}, "may not be more than 13"),
+    *(("wallet", {"spendLimit": {"perDay": text}}, "spendLimit.perDay must be a positive") for text in NO_AMOUNTS),
     ("wallet", {"displayName": "x" * 101}, "may not be more than 100"),
     ("namespace", {"walletRef": None}, "spec.walletRef: Required value"),
     ("namespace", {"quota": {"cpu": "0"}}, "quota.cpu must be a positive quantity such as 8"),
@@ -270,7 +274,9 @@ def test_bad_input_is_refused_with_a_sentence(server: Server, kind: str, changes
         ("agent", {"files": {f"file-{number}": "x" * 4096 for number in range(64)}}),
         ("agent", {"env": [{"name": f"A{number}", "value": "x" * 4096} for number in range(64)]}),
         ("agent", {"http": {"port": 65535}}),
+        ("agent", {"budget": {"perDay": "0.000001"}}),
         ("wallet", {"lowBalance": {"credits": "0.000001"}}),
+        ("wallet", {"spendLimit": {"perDay": "999999.999999"}}),
         ("namespace", {"quota": {"agents": 0, "cpu": "100m"}}),
     ],
     ids=lambda value: value if isinstance(value, str) else json.dumps(value)[:40],
@@ -296,7 +302,7 @@ def test_every_status_is_accepted_and_shown_in_the_columns(server: Server) -> No
     record = factories.agent_record(snapshot=factories.snapshot_facts())
     wallet, view = factories.wallet(), factories.wallet_view(missing_micros=6_000)
     tenant = conditions.tenant_status(
-        factories.tenant(), problem=Reason.WALLET_NOT_FOUND, standing=None, agents=(3, 1, 2)
+        factories.tenant(), problem=Reason.WALLET_NOT_FOUND, wallet=None, agents=(3, 1, 2)
     )
     statuses = {
         "agent": conditions.agent_status(agent, record, factories.observation(), problem=None, rate_picos=10_000_000),

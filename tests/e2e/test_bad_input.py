@@ -22,7 +22,8 @@ AT_THE_DOOR: list[tuple[str, Manifest, str]] = [
     ("helper", {"storage": {"size": "2Ti"}}, "storage.size must be a quantity between 1Mi and 1Ti"),
     ("helper", {"desiredState": "Paused"}, "Unsupported value"),
     ("helper", {"env": [{"name": "MOORAGE_TOKEN", "value": "1"}]}, "are reserved for the platform"),
-    ("helper", {"budget": {"perDay": "2"}}, "unknown field"),
+    ("helper", {"budget": {"perDay": "0"}}, "budget.perDay must be a positive decimal number"),
+    ("helper", {"budgets": {"perDay": "2"}}, "unknown field"),
 ]
 
 

@@ -76,6 +76,8 @@ def show(name: str, as_json: bool) -> None:
     click.echo(f"Balance       {money.format_micros(view.live_balance_micros)} credits")
     click.echo(f"Burn          {money.format_price_per_hour(view.burn_picos)} credits per hour")
     click.echo(f"Time to zero  {_time_to_zero(view)}")
+    if view.limit_reached:
+        click.echo("Spend limit   used up until midnight UTC")
     if view.missing_micros:
         click.echo(f"Missing       {money.format_micros(view.missing_micros)} credits before agents resume")
 

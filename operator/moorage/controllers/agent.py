@@ -21,6 +21,7 @@ from moorage.model.observation import Observation
 from moorage.model.offer import Platform
 from moorage.model.record import AgentRecord, AgentState
 from moorage.store.agents import Agents
+from moorage.store.ledger import Ledger
 
 # A normal start is Ready sooner than this; its interim status would be a write that nobody sees.
 PATIENCE_SECONDS = 5.0
@@ -38,6 +39,7 @@ class AgentController:
     world: World
     applier: Applier
     agents: Agents
+    ledger: Ledger
     actuator: Actuator
     platform: Platform
     epoch: Epoch
@@ -53,6 +55,11 @@ class AgentController:
         record = await self._record(agent)
         if record is None:
             return await self._no_record(agent, seen)
+        budget = agent.spec.budget.picos_per_day if agent.spec.budget else None
+        if record.budget_picos != budget:
+            # It counts from the first second, and what follows from it is in the record that is read next.
+            await self.ledger.set_budget(epoch=self.epoch.current, agent_uid=record.uid, picos_per_day=budget)
+            return 0.0
         problem = desired_agent.check(agent, self.platform)
         if problem is None and _edited(agent):
             await self.agents.resize(epoch=self.epoch.current, uid=record.uid, size=agent.spec.size)

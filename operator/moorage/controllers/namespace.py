@@ -95,7 +95,7 @@ class NamespaceController:
         status = conditions.tenant_status(
             tenant,
             problem=problem,
-            standing=None if wallet is None else wallet.standing,
+            wallet=wallet,
             agents=(0, 0, 0) if row is None else (row.agents_total, row.agents_running, row.agents_suspended),
         )
         await self.applier.apply_status(kinds.TENANT_NAMESPACE, tenant.metadata, status, seen=tenant.status)

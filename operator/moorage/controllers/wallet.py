@@ -41,12 +41,13 @@ class WalletController:
             problem = Reason.WALLET_IN_USE
         elif FINALIZER not in wallet.metadata.finalizers:
             await self.applier.set_finalizer(kinds.WALLET, wallet.metadata)
-        low = wallet.spec.low_balance
+        low, limit = wallet.spec.low_balance, wallet.spec.spend_limit
         await self.ledger.ensure_wallet(
             epoch=self.epoch.current,
             name=wallet.metadata.name,
             cr_uid=wallet.metadata.uid,
             low_micros=money.parse_credits(low.credits) if low else 0,
+            limit_picos_per_day=limit.picos_per_day if limit else None,
         )
         view = await self.ledger.wallet(wallet.metadata.name)
         status = conditions.wallet_status(wallet, view, problem=problem)

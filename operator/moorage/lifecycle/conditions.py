@@ -5,7 +5,7 @@ second, so that an agent at work costs no writes.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from moorage.lifecycle import decision, verdicts
@@ -19,12 +19,16 @@ from moorage.model.metadata import Metadata
 from moorage.model.namespace import TenantNamespace
 from moorage.model.observation import Observation, Unknown
 from moorage.model.record import AgentRecord, AgentState
-from moorage.model.wallet import Standing, Wallet
+from moorage.model.wallet import Wallet
 
 StatusManifest = dict[str, Any]  # a status leaves for the API server as JSON
 
 # A predicted zero that moves by less than this share of the time left is not worth a write.
 ZERO_AT_TOLERANCE = 0.1
+# What usage moves from second to second in a wallet's status. The predicted zero says it better, and without a write.
+USAGE = ("asOf", "balance", "held")
+USAGE_AGE_MAX = timedelta(hours=6)
+SAID = ("status", "reason", "observedGeneration")
 STARTING = frozenset({Reason.POD_STARTING, Reason.PULLING, Reason.POD_NOT_READY})
 
 
@@ -37,7 +41,7 @@ def agent_status(
         return _status(agent.metadata, {ConditionType.READY: verdict})
     said = {
         ConditionType.READY: verdicts.ready(agent, record, seen, problem),
-        ConditionType.FUNDED: verdicts.FUNDED[record.wallet.standing],
+        ConditionType.FUNDED: verdicts.funded(record),
         ConditionType.SUSPENDED: verdicts.suspended(agent, record, seen, problem),
         ConditionType.VOLUME_READY: (Status.FALSE, Reason.NO_STORAGE),
     }
@@ -73,9 +77,10 @@ def wallet_status(wallet: Wallet, view: WalletView | None, *, problem: Reason | 
     if view is None:
         return _status(wallet.metadata, {ConditionType.READY: UNREADABLE, ConditionType.FUNDED: UNREADABLE})
     ready: Verdict = (Status.TRUE, Reason.LEDGER_READY) if problem is None else (Status.FALSE, problem)
-    said = {ConditionType.READY: ready, ConditionType.FUNDED: verdicts.FUNDED[view.standing]}
-    status = _status(wallet.metadata, said) | {
-        "balance": _balance(view.balance_micros, wallet.status),
+    funded = verdicts.wallet_funded(view.standing, limit_reached=view.limit_reached)
+    status = _status(wallet.metadata, {ConditionType.READY: ready, ConditionType.FUNDED: funded}) | {
+        "asOf": clock.rfc3339(view.now),
+        "balance": money.format_micros(view.balance_micros),
         "held": money.format_micros(view.held_micros),
         "burnPerHour": money.format_price_per_hour(view.burn_picos),
         "standing": view.standing.value,
@@ -84,17 +89,19 @@ def wallet_status(wallet: Wallet, view: WalletView | None, *, problem: Reason | 
         status["zeroAt"] = _zero_at(view.zero_at, wallet.status.get("zeroAt"), view.now)
     if view.missing_micros > 0:
         status["missing"] = money.format_micros(view.missing_micros)
-    return status
+    return _steady(status, wallet.status, view)
 
 
 def tenant_status(
-    tenant: TenantNamespace, *, problem: Reason | None, standing: Standing | None, agents: tuple[int, int, int]
+    tenant: TenantNamespace, *, problem: Reason | None, wallet: WalletView | None, agents: tuple[int, int, int]
 ) -> StatusManifest:
     """The whole status of a Namespace; `agents` counts all, running and suspended ones."""
     ready: Verdict = (Status.TRUE, Reason.CORE_NAMESPACE_READY) if problem is None else (Status.FALSE, problem)
     # Agents that hold up a deletion stay isolated; any other problem keeps the policies from being applied.
     isolated = ready if problem not in (None, Reason.AGENTS_REMAIN) else (Status.TRUE, Reason.ISOLATION_APPLIED)
-    funded = (Status.FALSE, Reason.WALLET_NOT_FOUND) if standing is None else verdicts.FUNDED[standing]
+    funded = (Status.FALSE, Reason.WALLET_NOT_FOUND)
+    if wallet is not None:
+        funded = verdicts.wallet_funded(wallet.standing, limit_reached=wallet.limit_reached)
     said = {ConditionType.READY: ready, ConditionType.ISOLATED: isolated, ConditionType.FUNDED: funded}
     total, running, suspended = agents
     return _status(tenant.metadata, said) | {
@@ -135,19 +142,35 @@ def _of_pod(agent: Agent, record: AgentRecord, seen: Observation) -> StatusManif
     return found
 
 
-def _balance(balance_micros: int, before: StatusManifest) -> str:
-    """The booked balance; the shown one stays while usage has taken less than a tenth of it.
+def _steady(status: StatusManifest, shown: StatusManifest, view: WalletView) -> StatusManifest:
+    """The status as it was shown, while only usage has moved it, and that by little or not long ago.
 
-    What usage takes changes every second, and `zeroAt` says it better; a status that followed it would be written
-    for ever.
+    Usage moves it every second; a status that followed it would be written for ever. Any other news, and new credit,
+    brings everything up to date.
     """
-    shown = str(before.get("balance", ""))
+    kept = status | {name: shown[name] for name in USAGE if name in shown}
+    if not _same(kept, shown) or _is_worth_a_write(status, shown, view):
+        return status
+    return kept
+
+
+def _same(status: StatusManifest, shown: StatusManifest) -> bool:
+    said = {item["type"]: {name: item.get(name) for name in SAID} for item in shown.get("conditions", ())}
+    wanted = {item["type"]: {name: item[name] for name in SAID} for item in status["conditions"]}
+    return said == wanted and {**status, "conditions": ()} == {**shown, "conditions": ()}
+
+
+def _is_worth_a_write(status: StatusManifest, shown: StatusManifest, view: WalletView) -> bool:
+    """Whether there is more than shown, or, after a while, a tenth less or another amount set aside."""
+    if all(status[name] == shown[name] for name in ("balance", "held")):
+        return False
     try:
-        shown_micros = money.parse_credits(shown)
-    except ValueError:
-        return money.format_micros(balance_micros)
-    little = shown_micros * 9 < balance_micros * 10 <= shown_micros * 10
-    return shown if little else money.format_micros(balance_micros)
+        shown_micros = money.parse_credits(shown["balance"])
+    except ValueError:  # a debt
+        return True
+    old = view.now - clock.parse(shown["asOf"]) >= USAGE_AGE_MAX
+    less = view.balance_micros * 10 <= shown_micros * 9
+    return view.balance_micros > shown_micros or (old and (less or status["held"] != shown["held"]))
 
 
 def _zero_at(predicted: datetime, shown: str | None, now: datetime) -> str:

@@ -8,7 +8,7 @@ from moorage.model.agent import Agent
 from moorage.model.conditions import Reason, Status
 from moorage.model.observation import Observation, PodPhase, PodView, Unknown
 from moorage.model.record import AgentRecord, AgentState, AttemptState
-from moorage.model.wallet import Standing
+from moorage.model.wallet import Standing, Veto
 
 Verdict = tuple[Status, Reason]
 
@@ -36,6 +36,18 @@ FUNDED: dict[Standing, Verdict] = {
     Standing.EXHAUSTED: (Status.FALSE, Reason.ZERO_BALANCE),
     Standing.ON_HOLD: (Status.FALSE, Reason.BILLING_ON_HOLD),
 }
+BUDGET_REACHED: Verdict = (Status.FALSE, Reason.BUDGET_REACHED)
+
+
+def wallet_funded(standing: Standing, *, limit_reached: bool) -> Verdict:
+    """Funded, of a wallet: what it can do; one that can pay may have spent what it may spend today."""
+    status, reason = FUNDED[standing]
+    return BUDGET_REACHED if limit_reached and status is Status.TRUE else (status, reason)
+
+
+def funded(record: AgentRecord) -> Verdict:
+    """Funded, of an agent: what the money says about it, its own budget included."""
+    return wallet_funded(record.wallet.standing, limit_reached=record.wallet.veto is Veto.BUDGET_REACHED)
 
 
 def ready(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from moorage.model.budget import Budget
 from moorage.model.metadata import Metadata
 
 
@@ -56,6 +57,7 @@ class AgentSpec(msgspec.Struct, frozen=True, rename="camel"):
     files: dict[str, str] = {}
     storage: Storage | None = None
     http: Http | None = None
+    budget: Budget | None = None
 
 
 class Agent(msgspec.Struct, frozen=True, rename="camel"):

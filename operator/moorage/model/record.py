@@ -85,6 +85,7 @@ class AgentRecord:
     state_since: datetime
     fence: int  # raised by everything that may cross a running step; every write of a step names it
     veto: Veto | None  # the money keeps it down; only money clears it
+    budget_picos: int | None  # what it may spend in a UTC day, as the ledger knows it
     user_paused: bool  # the tenant asked for it; only the tenant clears it
     incarnation: int  # counter in the pod's name; raised before a new pod is made
     pod_uid: PodUid | None  # the pod whose run is open in the ledger

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from moorage.model.budget import Budget
 from moorage.model.metadata import Metadata
 
 
@@ -36,6 +37,7 @@ class WalletSpec(msgspec.Struct, frozen=True, rename="camel"):
 
     display_name: str = ""
     low_balance: LowBalance | None = None
+    spend_limit: Budget | None = None
 
 
 class Wallet(msgspec.Struct, frozen=True, rename="camel"):

@@ -20,8 +20,8 @@ from moorage.store.database import Database
 
 _LOAD = """
 SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name, a.state, a.state_since, a.fence,
-       a.veto, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid, a.stop_recorded, a.has_storage,
-       a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
+       a.veto, a.budget_picos_per_day, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid, a.stop_recorded,
+       a.has_storage, a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
        clock_timestamp() AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
        t.state AS attempt_state, t.created_at AS attempt_created_at,
@@ -149,6 +149,7 @@ def _record(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are 
         state_since=row["state_since"],
         fence=row["fence"],
         veto=_veto(row["veto"]),
+        budget_picos=row["budget_picos_per_day"],
         user_paused=row["user_paused"],
         incarnation=row["incarnation"],
         pod_uid=PodUid(row["pod_uid"]) if row["pod_uid"] else None,

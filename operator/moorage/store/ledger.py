@@ -32,7 +32,8 @@ SELECT w.id, w.name, w.standing, w.balance_micros, w.held_micros,
                        WHERE r.wallet_id = w.id AND w.waiting > 0 AND r.ended IS NULL AND NOT r.in_burn
                          AND r.cut_at IS NULL AND n.silent IS NOT TRUE) AS burn_picos,
        money.accrued_balance_micros(w.id) AS live_balance_micros, money.zero_at(w.id) AS zero_s,
-       money.missing_micros(w.id) AS missing_micros, money.clock() AS now_s
+       money.missing_micros(w.id) AS missing_micros,
+       w.reached_until IS NOT NULL AS limit_reached, money.clock() AS now_s
 FROM money.wallet w WHERE w.name = $1 AND w.closed_at IS NULL
 """
 _HISTORY = """
@@ -210,5 +211,6 @@ def _view(row: Any) -> WalletView:  # Any: asyncpg.Record has no types
         zero_at=None if zero_s is None else clock.from_epoch(zero_s),
         runway_seconds=None if zero_s is None else max(0, zero_s - int(row["now_s"])),
         missing_micros=row["missing_micros"],
+        limit_reached=row["limit_reached"],
         now=clock.from_epoch(row["now_s"]),
     )

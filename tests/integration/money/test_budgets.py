@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from moorage.model.names import AgentUid, WalletId
-from moorage.model.wallet import Standing
+from moorage.model.wallet import Standing, Veto
+from moorage.store.agents import Agents
 from moorage.store.ledger import LedgerRefusal
 from tests.integration.money.spending import finished, lease_id
 from tests.integration.money.world import NODE, RATE_PICOS, START_S, World
@@ -171,6 +172,9 @@ async def test_a_smaller_budget_applies_at_once(world: World) -> None:
     await budget(world, agent, 1_000)
     await world.proven_at(T + 30)
     await budget(world, agent, 200)
+    loaded = await Agents(world.database).load(agent)
+    assert loaded is not None
+    assert (loaded.budget_picos, loaded.veto) == (200 * MICRO, Veto.BUDGET_REACHED)
     assert await state(world, agent) == ("Draining", "BudgetReached")
     assert (await world.see()).balance_micros == 10_000 - 300
 
@@ -190,8 +194,10 @@ async def test_the_limit_stops_all_agents_at_one_second(world: World) -> None:
     await world.settle()
     await world.close(pod, T + 70)
     assert (await world.see()).balance_micros == 10_000 - 990
+    assert (await world.see()).limit_reached
     await limit(world, 2_000)
     assert await state(world, agents[0]) == ("Running", None)
+    assert not (await world.see()).limit_reached
 
 
 async def test_a_top_up_does_not_lift_a_budget_and_the_lasting_reason_is_named(world: World) -> None:

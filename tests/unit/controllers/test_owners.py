@@ -1,4 +1,4 @@
-"""Wallet and Namespace learn of what their agents do: soon, once for many, and with the size that is asked for."""
+"""Wallet, Namespace and ledger learn of their agents: soon, once for many, with the size and budget asked for."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,11 +23,18 @@ AGENT = Key("Agent", "mn-acme", "helper")
 class Ledger:
     """Books nothing."""
 
+    def __init__(self) -> None:
+        self.budgets: list[object] = []
+
     async def open_run(self, **_: object) -> None:
         """Accepted."""
 
     async def close_run(self, **_: object) -> None:
         """Accepted."""
+
+    async def set_budget(self, **asked: object) -> None:
+        """Accepted."""
+        self.budgets.append(asked["picos_per_day"])
 
 
 class Agents:
@@ -103,6 +110,7 @@ def _controller(agent: Agent, agents: Agents, actuator: Actuator) -> AgentContro
     fakes: Any = {"objects": Objects(), "world": World(), "applier": Applier(), "agents": agents}
     return AgentController(
         **fakes,
+        ledger=actuator.ledger,
         actuator=actuator,
         platform=factories.platform(),
         epoch=actuator.epoch,
@@ -175,3 +183,30 @@ def test_the_ledger_learns_the_size_when_the_spec_was_edited(
         return agents.sizes
 
     assert virtual_time.run(scene()) == remembered
+
+
+@pytest.mark.parametrize(
+    ("known", "spec", "told"),
+    [
+        pytest.param(None, {}, [], id="none"),
+        pytest.param(None, {"budget": {"perDay": "2"}}, [2 * 10**12], id="a new one"),
+        pytest.param(2 * 10**12, {"budget": {"perDay": "2.00"}}, [], id="known"),
+        pytest.param(2 * 10**12, {"budget": {"perDay": "1"}}, [10**12], id="a smaller one"),
+        pytest.param(2 * 10**12, {}, [None], id="removed"),
+    ],
+)
+def test_the_ledger_is_told_a_budget_before_anything_starts(
+    known: int | None, spec: dict[str, Any], told: list[int | None]
+) -> None:
+    async def scene() -> None:
+        actuator = _actuator([])
+        agents = Agents(factories.agent_record(budget_picos=known, state=AgentState.SUSPENDED))
+        controller = _controller(factories.agent(status={"observedGeneration": 1}, **spec), agents, actuator)
+        again = await controller.reconcile(AGENT)
+        assert actuator.ledger.budgets == told  # type: ignore[attr-defined]  # our fake
+        if told:
+            assert again == 0.0
+            assert agents.record is not None
+            assert agents.record.state is AgentState.SUSPENDED, "decided only with the answer"
+
+    virtual_time.run(scene())

@@ -105,6 +105,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
         state_since=NOW - timedelta(minutes=1),
         fence=7,
         veto=veto,
+        budget_picos=None,
         user_paused=False,
         incarnation=1,
         pod_uid=None,

@@ -127,8 +127,10 @@ def test_every_status_fits_the_schema_of_the_kind() -> None:
     for status in distinct.values():
         schema.validate(status)
     assert len(distinct) > 100
-    status_schema("wallets").validate(conditions.wallet_status(factories.wallet(), wallet_view(), problem=None))
-    tenant = conditions.tenant_status(factories.tenant(), problem=None, standing=None, agents=(3, 1, 2))
+    status_schema("wallets").validate(
+        conditions.wallet_status(factories.wallet(), factories.wallet_view(), problem=None)
+    )
+    tenant = conditions.tenant_status(factories.tenant(), problem=None, wallet=None, agents=(3, 1, 2))
     status_schema("namespaces").validate(tenant)
     status_schema("domains").validate(conditions.domain_status(factories.domain()))
 
@@ -341,6 +343,16 @@ def test_funded_says_what_the_wallet_can_do(standing: Standing, expected: str) -
     assert said(status_of(record), ConditionType.FUNDED) == expected
 
 
+@pytest.mark.parametrize("standing", [Standing.FUNDED, Standing.LOW])
+def test_an_agent_whose_budget_is_reached_is_down_though_the_wallet_can_pay(standing: Standing) -> None:
+    wallet = factories.wallet_facts(standing=standing, veto=Veto.BUDGET_REACHED)
+    record = agent_record(state=AgentState.SUSPENDED, veto=Veto.BUDGET_REACHED, wallet=wallet)
+    status = status_of(record, observation(**DOWN))
+    kinds = (ConditionType.FUNDED, ConditionType.SUSPENDED, ConditionType.READY)
+    expected = ["False/BudgetReached", "True/BudgetReached", "False/BudgetReached"]
+    assert [said(status, kind) for kind in kinds] == expected
+
+
 def test_an_agent_without_a_record_says_only_what_is_wrong() -> None:
     status = conditions.agent_status(
         AGENTS["stored"], None, observation(), problem=Reason.NOT_A_TENANT, rate_picos=None
@@ -419,34 +431,6 @@ def test_an_agent_that_was_told_nothing_yet_is_not_starting() -> None:
     assert not conditions.is_starting({})
 
 
-wallet_view = factories.wallet_view
-
-
-def test_a_wallet_shows_what_the_ledger_says() -> None:
-    status = conditions.wallet_status(factories.wallet(), wallet_view(missing_micros=6_000), problem=None)
-    assert (said(status), said(status, ConditionType.FUNDED)) == ("True/LedgerReady", "True/Funded")
-    del status["conditions"]
-    assert status == {
-        "observedGeneration": 1,
-        "balance": "12.345678",
-        "held": "0.00",
-        "burnPerHour": "0.036",
-        "zeroAt": "2026-05-01T13:00:00Z",
-        "standing": "Funded",
-        "missing": "0.006",
-    }
-
-
-def test_a_wallet_in_use_is_not_ready_but_still_funded() -> None:
-    status = conditions.wallet_status(factories.wallet(), wallet_view(), problem=Reason.WALLET_IN_USE)
-    assert (said(status), said(status, ConditionType.FUNDED)) == ("False/WalletInUse", "True/Funded")
-
-
-def test_a_wallet_the_ledger_does_not_know_is_unknown() -> None:
-    status = conditions.wallet_status(factories.wallet(), None, problem=None)
-    assert {item["status"] for item in status["conditions"]} == {"Unknown"}
-
-
 @pytest.mark.parametrize(
     ("problem", "standing", "expected"),
     [
@@ -464,7 +448,8 @@ def test_a_wallet_the_ledger_does_not_know_is_unknown() -> None:
 def test_a_tenant_says_what_it_is_ready_for(
     problem: Reason | None, standing: Standing | None, expected: list[str]
 ) -> None:
-    status = conditions.tenant_status(factories.tenant(), problem=problem, standing=standing, agents=(3, 1, 2))
+    wallet = None if standing is None else factories.wallet_view(standing=standing)
+    status = conditions.tenant_status(factories.tenant(), problem=problem, wallet=wallet, agents=(3, 1, 2))
     kinds = (ConditionType.READY, ConditionType.ISOLATED, ConditionType.FUNDED)
     assert [said(status, kind) for kind in kinds] == expected
     assert status["coreNamespace"] == "mn-acme"
@@ -480,21 +465,3 @@ def test_every_reason_has_one_line_in_the_documentation_and_one_message() -> Non
     documented = re.findall(r"^\| `(\w+)` \|", text, re.M)
     assert sorted(documented) == sorted(reason.value for reason in Reason)
     assert MESSAGES.keys() == set(Reason)
-
-
-@pytest.mark.parametrize(
-    ("shown", "balance_micros", "balance"),
-    [
-        pytest.param("10.00", 9_500_000, "10.00", id="usage took a little: no write"),
-        pytest.param("10.00", 9_000_000, "9.00", id="usage took a tenth"),
-        pytest.param("10.00", 10_000_001, "10.000001", id="a grant came"),
-        pytest.param("", 9_500_000, "9.50", id="nothing was shown yet"),
-        pytest.param("-1.00", 1_000_000, "1.00", id="a debt was shown"),
-    ],
-)
-def test_a_wallets_balance_is_shown_anew_when_it_is_worth_a_write(
-    shown: str, balance_micros: int, balance: str
-) -> None:
-    wallet = factories.wallet(status={"balance": shown})
-    status = conditions.wallet_status(wallet, wallet_view(balance_micros=balance_micros), problem=None)
-    assert status["balance"] == balance
