@@ -31,9 +31,10 @@ def test_deleted_agent_leaves_a_verified_snapshot_and_nothing_else(house: House,
     grace = snapshot["keep_until"] - snapshot["verified_at"]
     assert datetime.timedelta(days=30) <= grace < datetime.timedelta(days=30, minutes=5)
 
-    run = house.row("SELECT * FROM money.run WHERE agent_uid = $1", record["uid"])
+    run = house.row("SELECT * FROM money.run WHERE agent_uid = $1 AND meter = 'Pod'", record["uid"])
     assert run["ended"] is not None
     assert run["ended"] <= snapshot["taken_at"].timestamp(), "the meter stopped before the snapshot began"
+    assert not house.rows("SELECT * FROM money.run WHERE agent_uid = $1 AND ended IS NULL", record["uid"])
     for plural in ("pods", "services", "jobs", "persistentvolumeclaims"):
         house.cluster.until_gone(plural, tenant.namespace)
     assert volume.endswith("-1")

@@ -110,7 +110,10 @@ def _check_charge(house: House, tenant: Tenant, charged: int | None) -> None:
     """Every second of the pod is either charged or absorbed, and what was charged is what the balance lacks."""
     wallet = house.row("SELECT * FROM money.wallet WHERE name = $1", tenant.name)
     assert (wallet["standing"], wallet["burn_picos"], wallet["waiting"]) == ("Exhausted", 0, 0)
-    line = house.row("SELECT * FROM money.line WHERE wallet_id = $1", wallet["id"])
+    line = house.row(
+        "SELECT l.* FROM money.line l JOIN money.run r ON r.id = l.run_id WHERE l.wallet_id = $1 AND r.meter = 'Pod'",
+        wallet["id"],
+    )
     paid = seconds_of_demo(PAID_SECONDS) - wallet["balance_micros"]
     assert line["charged_seconds"] * DEMO_MICROS_PER_SECOND == paid
     assert 0 <= line["charged_seconds"] <= PAID_SECONDS

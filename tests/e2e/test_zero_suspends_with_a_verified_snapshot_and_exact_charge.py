@@ -49,7 +49,8 @@ def _check_books(house: House, tenant: Tenant, granted: int) -> None:
     wallet = house.row("SELECT * FROM money.wallet WHERE name = $1", tenant.name)
     entries = house.rows("SELECT * FROM money.entry WHERE wallet_id = $1 ORDER BY seq", wallet["id"])
     (line,) = house.rows(
-        "SELECT l.*, r.end_reason FROM money.line l JOIN money.run r ON r.id = l.run_id WHERE l.wallet_id = $1",
+        "SELECT l.*, r.end_reason FROM money.line l JOIN money.run r ON r.id = l.run_id"
+        " WHERE l.wallet_id = $1 AND r.meter = 'Pod'",
         wallet["id"],
     )
     assert (wallet["standing"], wallet["balance_micros"]) == ("Exhausted", REST_MICROS)
