@@ -109,7 +109,9 @@ def _until_nothing_moves(helper: Helper, seconds: float) -> None:
 def _check_charge(house: House, tenant: Tenant, charged: int | None) -> None:
     """Every second of the pod is either charged or absorbed, and what was charged is what the balance lacks."""
     wallet = house.row("SELECT * FROM money.wallet WHERE name = $1", tenant.name)
-    assert (wallet["standing"], wallet["burn_picos"], wallet["waiting"]) == ("Exhausted", 0, 0)
+    assert (wallet["standing"], wallet["burn_picos"]) == ("Exhausted", 0)
+    open_pods = "SELECT * FROM money.run WHERE wallet_id = $1 AND meter = 'Pod' AND ended IS NULL"
+    assert not house.rows(open_pods, wallet["id"])
     line = house.row(
         "SELECT l.* FROM money.line l JOIN money.run r ON r.id = l.run_id WHERE l.wallet_id = $1 AND r.meter = 'Pod'",
         wallet["id"],
