@@ -10,7 +10,7 @@ T = START_S
 WALLETS, DUE_MAX = 5_000, 500
 RATE_PICOS_MAX = 53_375_995_583  # the bound of the schema
 MANY = f"""
-SELECT money.ensure_wallet(1, 'wallet-' || n, gen_random_uuid(), 0) FROM generate_series(1, {WALLETS}) n;
+SELECT money.ensure_wallet(1, 'wallet-' || n, gen_random_uuid(), 0, NULL) FROM generate_series(1, {WALLETS}) n;
 SELECT money.grant_credit('wallet-' || n, (20 + n % 60) * {RATE_PICOS // 1_000_000}, 'first-' || n, 'r', 'a')
 FROM generate_series(1, {WALLETS}) n;
 INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)
