@@ -30,8 +30,8 @@ CLOCK_SECONDS_PER_KILL = 3
 # As many rows as were answered, and none of them twice; what the stage itself was given does not count.
 COUNTS = {
     "entry": "SELECT count(*) FROM money.entry WHERE key IS NOT NULL AND key LIKE '%client%'",
-    "open": "SELECT count(*) FROM money.run",
-    "closed": "SELECT count(*) FROM money.run r JOIN money.line l ON l.run_id = r.id WHERE r.ended IS NOT NULL",
+    "open": "SELECT count(*) FROM money.run WHERE meter = 'Pod'",
+    "closed": "SELECT count(*) FROM money.run WHERE meter = 'Pod' AND ended IS NOT NULL",
 }
 
 
