@@ -37,6 +37,16 @@ class Ledger:
         self.budgets.append(asked["picos_per_day"])
 
 
+class Meters:
+    """Meters nothing."""
+
+    async def open_storage(self, **_: object) -> None:
+        """Accepted."""
+
+    async def close_storage(self, **_: object) -> None:
+        """Accepted."""
+
+
 class Agents:
     """One record, which is not there before it is asked for."""
 
@@ -89,7 +99,7 @@ def _actuator(rung: list[Key]) -> Actuator:
         "applier": Applier(),
         "agents": None,
         "ledger": Ledger(),
-        "meters": None,
+        "meters": Meters(),
         "snapshots": None,
     }
     return Actuator(
