@@ -221,3 +221,18 @@ async def test_closing_the_last_run_with_the_last_micro_exhausts_the_wallet(worl
     await world.close(pod, T + 10)
     assert (await world.see()).standing is Standing.EXHAUSTED
     assert (await world.record(starting))["state"] == "Draining"
+
+
+async def test_the_zero_in_the_row_is_the_one_that_is_predicted(world: World) -> None:
+    said = (
+        "SELECT count(*) FROM money.wallet w WHERE coalesce(w.cut_at, w.zero_at) IS DISTINCT FROM money.zero_at(w.id)"
+    )
+    await world.wallet(micros=1_000_000)
+    pods = [await world.open(await world.agent(f"a{number}"), T + number) for number in range(3)]
+    assert await world.sql.fetchval(said) == 0
+    await world.proven_at(T + 50)
+    await world.settle()
+    assert await world.sql.fetchval(said) == 0
+    await world.close(pods[0], T + 40)
+    await world.grant(2_000_000)
+    assert await world.sql.fetchval(said) == 0

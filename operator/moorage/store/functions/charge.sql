@@ -7,12 +7,18 @@ CREATE FUNCTION money.clock() RETURNS double precision LANGUAGE sql AS
 
 CREATE FUNCTION money.now_s() RETURNS bigint LANGUAGE sql AS 'SELECT floor(money.clock())::bigint';
 
--- How far charges may go: every run in burn sits on a node that is proven to this second.
+-- How far charges may go: every run in burn sits on a node that is proven to this second. The node that is proven least
+-- nearly always has such runs, so the loop ends where it begins, however many nodes and runs there are.
 CREATE FUNCTION money.horizon(t bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    n money.node;
 BEGIN
-    -- LIMIT 1 per node keeps this at one index probe each, however many runs there are.
-    RETURN (SELECT least(t, min(n.proven)) FROM money.node n
-            CROSS JOIN LATERAL (SELECT 1 FROM money.run r WHERE r.node = n.name AND r.in_burn LIMIT 1) burning);
+    FOR n IN SELECT * FROM money.node x WHERE x.proven < t ORDER BY x.proven LOOP
+        IF EXISTS (SELECT 1 FROM money.run r WHERE r.node = n.name AND r.in_burn) THEN
+            RETURN n.proven;
+        END IF;
+    END LOOP;
+    RETURN t;
 END $$;
 
 CREATE FUNCTION money.available_picos(w money.wallet) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$

@@ -117,24 +117,23 @@ END $$;
 -- held the lock, so writing absolute values loses nothing.
 CREATE FUNCTION money.decide(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
 DECLARE
-    zero    bigint;
     was     text := w.standing;
     was_due bigint := w.due_at;
     asked   bigint := w.reclaim_at;
     at_zero boolean;
 BEGIN
     w := money.keep_budgets(w, t);
-    zero := money.predicted_zero(w);
+    w.zero_at := money.predicted_zero(w);
     -- Stopping does not wait for the proof, charging does. But a clock that jumps stops nobody without proof.
     at_zero := coalesce(w.on_hold OR w.balance_micros <= 0 OR (
-        zero <= t AND t - zero <= (SELECT catchup_max_seconds FROM money.policy)), false);
+        w.zero_at <= t AND t - w.zero_at <= (SELECT catchup_max_seconds FROM money.policy)), false);
     IF w.cut_at IS NULL AND at_zero AND NOT money.awaits_slices(w, t) THEN
-        w.cut_at := greatest(w.as_of, least(zero, t));
+        w.cut_at := greatest(w.as_of, least(w.zero_at, t));
     END IF;
     w.reclaim_at := CASE WHEN w.cut_at IS NULL AND at_zero THEN coalesce(asked, t) END;
     w.standing := CASE WHEN w.on_hold THEN 'OnHold' WHEN w.cut_at IS NOT NULL THEN 'Exhausted'
                        WHEN w.balance_micros < w.low_micros THEN 'Low' ELSE 'Funded' END;
-    w.due_at := money.next_look(w, zero, t);
+    w.due_at := money.next_look(w, w.zero_at, t);
     -- An early look is cheap, moving a timer is not: it stays when it comes sooner, and goes well ahead when it must
     -- move, since whoever spends moves it again and again.
     IF was_due > t AND was_due <= w.due_at THEN
@@ -144,7 +143,7 @@ BEGIN
     END IF;
     UPDATE money.wallet SET
         balance_micros = w.balance_micros, held_micros = w.held_micros, seq = w.seq, burn_picos = w.burn_picos,
-        waiting = w.waiting, as_of = w.as_of, carry_picos = w.carry_picos, due_at = w.due_at,
+        waiting = w.waiting, as_of = w.as_of, carry_picos = w.carry_picos, zero_at = w.zero_at, due_at = w.due_at,
         standing = w.standing, cut_at = w.cut_at, on_hold = w.on_hold, low_micros = w.low_micros,
         limit_picos_per_day = w.limit_picos_per_day, reached_until = w.reached_until, reach_at = w.reach_at,
         reclaim_at = w.reclaim_at, grace_picos = w.grace_picos

@@ -45,6 +45,7 @@ CREATE TABLE money.wallet (
     waiting        integer NOT NULL DEFAULT 0 CHECK (waiting >= 0),    -- its open runs out of burn
     as_of          bigint NOT NULL,                                    -- next uncharged second of its runs in burn
     carry_picos    bigint NOT NULL DEFAULT 0 CHECK (carry_picos BETWEEN 0 AND 999999),
+    zero_at        bigint,                                             -- the first second it cannot pay, as it stands
     due_at         bigint,                                             -- copy of its timer
     standing       text NOT NULL CHECK (standing IN ('Funded', 'Low', 'Exhausted', 'OnHold')),
     cut_at         bigint,                                             -- nothing is charged from this second on
