@@ -166,7 +166,7 @@ class Oracle:
         """It is gone."""
         wallet = run.agent.wallet
         self.settle(wallet)
-        self._finish_storage(run, max(self.now, wallet.head))
+        self._finish_storage(run, max(run.started, self.now, wallet.head))
         self._decide(wallet)
 
     def _finish_storage(self, run: Run, now: int) -> None:

@@ -296,6 +296,7 @@ def test_the_ledger_agrees_with_the_oracle(database_url: str) -> None:
             run_state_machine_as_test(
                 machine,
                 settings=settings(
+                    derandomize=True,
                     stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
