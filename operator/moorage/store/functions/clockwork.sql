@@ -1,4 +1,4 @@
--- The ledger's clockwork: proof of nodes, settlement of many wallets, and who may call what.
+-- The ledger's clockwork: proof of nodes, and settlement of many wallets.
 
 -- Moves nodes forward, never back, and never beyond the database's own clock.
 CREATE FUNCTION money.prove(epoch bigint, names text[], proofs bigint[]) RETURNS void
