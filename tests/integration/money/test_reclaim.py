@@ -50,12 +50,22 @@ async def test_what_comes_back_in_time_is_burnt_to_its_own_zero(world: World) ->
     await gateway.flush([finished(lease, 100)])
     await gateway.close(lease)
     view = await world.see()
-    assert (view.standing, view.balance_micros, view.held_micros) == (Standing.FUNDED, 300, 0)
+    assert (view.standing, view.balance_micros, view.held_micros) == (Standing.FUNDED, 290, 0)
     assert await due(world, T + 62) == 0
     assert await due(world, T + 90) == 1
     await world.close(pod, T + 90)
     assert await world.lines() == [(T, T + 90, 90, 0)]
     assert (await world.see()).balance_micros == 0
+
+
+async def test_what_comes_back_pays_at_once_what_waited_for_it_and_a_repeat_changes_nothing(world: World) -> None:
+    gateway, lease, _, _ = await burning(world, slice_micros=400)
+    await due(world, T + 60)
+    await world.proven_at(T + 61)
+    for _ in range(2):
+        await gateway.resize(lease, target_micros=100)
+        view = await world.see()
+        assert (view.standing, view.balance_micros, view.held_micros) == (Standing.FUNDED, 390, 100)
 
 
 async def test_after_the_wait_zero_is_the_second_that_could_not_be_paid(world: World) -> None:

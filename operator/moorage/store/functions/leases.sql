@@ -75,10 +75,13 @@ BEGIN
     RETURN w;
 END $$;
 
--- Credit came back to a wallet: one that was cut may have enough again for its agents.
+-- Credit came back to a wallet: it pays the seconds that waited for it, and one that was cut may have enough again for
+-- its agents.
 CREATE FUNCTION money.take_back(w money.wallet, t bigint) RETURNS money.wallet LANGUAGE plpgsql AS $$
 BEGIN
-    IF w.cut_at IS NOT NULL AND NOT w.on_hold AND money.missing(w) = 0 THEN
+    IF w.cut_at IS NULL AND w.reclaim_at IS NOT NULL THEN
+        RETURN money.decide(money.advance(w, t), t);
+    ELSIF w.cut_at IS NOT NULL AND NOT w.on_hold AND money.missing(w) = 0 THEN
         RETURN (SELECT concluded FROM money.conclude(w, t));
     END IF;
     RETURN money.decide(w, t);
