@@ -43,10 +43,10 @@ END $$;
 CREATE FUNCTION money.write_statements(epoch bigint, slot integer, after_wallet bigint, wallets_max integer)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
-    ids bigint[];
-    w   money.wallet;
-    r   money.run;
-    hi  bigint;
+    ids   bigint[];
+    w     money.wallet;
+    r     money.run;
+    still record;
 BEGIN
     PERFORM moorage.require_epoch(epoch);
     ids := ARRAY(SELECT x.id FROM money.wallet x
@@ -57,9 +57,10 @@ BEGIN
     FOR w IN SELECT * FROM money.wallet x WHERE x.id = ANY (ids) AND x.cut_at IS NOT NULL ORDER BY x.id LOOP
         PERFORM money.decide(money.carry_storage(w, greatest(money.now_s(), w.as_of)), greatest(money.now_s(), w.as_of));
     END LOOP;
-    FOR r IN SELECT o.* FROM money.run o WHERE o.wallet_id = ANY (ids) AND o.ended IS NULL ORDER BY o.wallet_id, o.id LOOP
-        hi := CASE WHEN r.in_burn THEN (SELECT x.as_of FROM money.wallet x WHERE x.id = r.wallet_id) ELSE r.cursor END;
-        r := money.write_line(r, hi);
+    FOR still IN SELECT o AS run, CASE WHEN o.in_burn THEN x.as_of ELSE o.cursor END AS hi
+                 FROM money.run o JOIN money.wallet x ON x.id = o.wallet_id
+                 WHERE o.wallet_id = ANY (ids) AND o.ended IS NULL ORDER BY o.wallet_id, o.id LOOP
+        r := money.write_line(still.run, still.hi);
         UPDATE money.run SET lines = r.lines, lined_to = r.lined_to WHERE id = r.id AND lines <> r.lines;
     END LOOP;
     RETURN ids[cardinality(ids)];
