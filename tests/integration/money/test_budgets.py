@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
@@ -10,12 +10,12 @@ from moorage.model.names import AgentUid, WalletId
 from moorage.model.wallet import Standing, Veto
 from moorage.store.agents import Agents
 from moorage.store.ledger import LedgerRefusal
+from tests.integration.money.budget_oracle import DAY, ByTheSecond, Pays
 from tests.integration.money.spending import finished, lease_id
 from tests.integration.money.world import NODE, RATE_PICOS, START_S, World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
 T = START_S
-DAY = 86_400
 MIDNIGHT = START_S - START_S % DAY + DAY
 MICRO = 1_000_000
 
@@ -70,6 +70,29 @@ async def test_a_budget_is_reached_at_its_second_and_not_before(world: World) ->
     await world.proven_at(T + 36)
     await world.close(pod, T + 36)
     assert await world.lines() == [(T, T + 36, 30, 6)]
+
+
+@pytest.mark.parametrize("noticed_s", [T + 100, T + 102, T + 500])
+async def test_a_budget_is_reached_at_its_second_although_the_price_rises_on_the_way(
+    world: World, noticed_s: int
+) -> None:
+    await world.wallet(micros=10_000)
+    agent, pod = await running(world)
+    await budget(world, agent, 1_100)
+    assert await due(world) == T + 110
+    # A hundred seconds of 10, and then five of 20.
+    await world.price("Pod/small", 2 * RATE_PICOS, from_s=T + 100)
+    await world.proven_at(noticed_s)
+    await world.meters.reprice(epoch=1)
+    if noticed_s < T + 105:
+        assert (await due(world), await state(world, agent)) == (T + 105, ("Running", None))
+    await world.proven_at(max(noticed_s, T + 105))
+    assert await due(world) is None
+    assert await state(world, agent) == ("Draining", "BudgetReached")
+    await world.proven_at(T + 509)
+    await world.close(pod, T + 509)
+    assert (await world.see()).balance_micros == 10_000 - 1_100
+    assert await world.lines() == [(T, T + 100, 100, 0), (T + 100, T + 509, 5, 404)]
 
 
 async def test_a_late_look_charges_no_second_beyond_the_budget(world: World) -> None:
@@ -294,68 +317,6 @@ async def test_an_agent_that_is_charged_beyond_its_budget_is_found_by_the_check(
     await world.sql.execute("UPDATE moorage.agent SET reached_until = $1", MIDNIGHT)
     assert await world.broken() == [f"I-23: ('{agent}',)"]
     await world.sql.execute("UPDATE moorage.agent SET reached_until = NULL")
-
-
-@dataclass
-class Pays:
-    """An agent as the oracle sees it."""
-
-    uid: str
-    rate: int
-    budget: int | None
-    live_from: int | None = None
-    pod: str = ""
-    until: int | None = None
-    paid: list[int] = field(default_factory=list)
-
-
-@dataclass
-class ByTheSecond:
-    """Who pays which second, decided second by second."""
-
-    agents: list[Pays]
-    limit: int | None
-    until: int | None = None
-
-    def spent(self, agents: list[Pays], second: int) -> int:
-        """What these agents have spent in the day of this second."""
-        day = second // DAY
-        return sum(one.rate for one in agents for paid in one.paid if paid // DAY == day)
-
-    def live(self, lo: int, hi: int) -> None:
-        """Charge the seconds from lo to hi."""
-        for second in range(lo, hi):
-            for one in self.paying(second):
-                one.paid.append(second)
-
-    def paying(self, second: int) -> list[Pays]:
-        """Who can pay this second; who cannot has reached the budget."""
-        burning = [one for one in self.agents if self.burns(one, second)]
-        midnight = second - second % DAY + DAY
-        for one in burning:
-            if one.budget is not None and self.spent([one], second) + one.rate > one.budget:
-                one.until = midnight
-        burning = [one for one in burning if one.until is None]
-        demand = sum(one.rate for one in burning)
-        if self.limit is not None and demand and self.spent(self.agents, second) + demand > self.limit:
-            self.until, burning = midnight, []
-        return burning
-
-    def burns(self, one: Pays, second: int) -> bool:
-        """Whether this second of the agent is to be charged."""
-        return one.live_from is not None and second >= one.live_from and one.until is None and self.until is None
-
-    def renew(self, now: int) -> None:
-        """What the look at `now` begins anew: who was stopped and still lives goes on from there."""
-        stopped = [one for one in self.agents if one.until or self.until]
-        if self.until is not None and self.until <= now:
-            self.until = None
-        for one in self.agents:
-            if one.until is not None and one.until <= now:
-                one.until = None
-        for one in stopped:
-            if one.live_from is not None and one.until is None and self.until is None:
-                one.live_from = now
 
 
 @pytest.mark.parametrize("seed", range(12))
