@@ -5,6 +5,7 @@ the step after it again, with the same key, whether or not the ledger has it alr
 """
 
 import asyncio
+import copy
 import itertools
 import json
 import os
@@ -16,8 +17,8 @@ import asyncpg
 
 from moorage.model.errors import Transient, Unavailable
 from moorage.store.database import Database
-from moorage.store.ledger import Ledger
-from tests.integration.money.operations import OPERATIONS, Hands, Place, Seeded, Step
+from tests.integration.money.operations import OPERATIONS
+from tests.integration.money.steps import Hands, Place, Seeded, Step
 from tests.integration.money.world import START_S
 
 SECONDS_PER_STEP = 2
@@ -32,6 +33,7 @@ class Diary:
     step: int = 0
     count: int = 0
     pods: dict[str, str] = field(default_factory=dict)
+    things: dict[str, list[Any]] = field(default_factory=dict)  # Any: as in Place
     traces: tuple[tuple[str, str], ...] = ()
 
 
@@ -64,10 +66,13 @@ class Client:
         """The step after this line, always the same one, and the line that will follow its answer."""
         number = diary.step + 1
         now = START_S + number * SECONDS_PER_STEP
-        place = Place(self.name, now, self.wallets, self.agents, pods=dict(diary.pods), count=diary.count)
+        place = Place(
+            self.name, now, self.wallets, self.agents, pods=dict(diary.pods), things=copy.deepcopy(diary.things),
+            count=diary.count,
+        )  # fmt: skip
         draw = Seeded(f"{self.name}/{number}")
         step = OPERATIONS[draw.pick(SHARED)](draw, place)
-        return step, Diary(number, place.count, place.pods, () if step is None else step.traces)
+        return step, Diary(number, place.count, place.pods, place.things, () if step is None else step.traces)
 
     async def live(self, steps_max: int | None = None) -> None:
         """Until it is killed, or has made so many steps."""
@@ -105,7 +110,7 @@ class Wire:
             try:
                 if self.database is None:
                     self.database = await Database.connect(self.url, size_max=1)
-                await step.call(Hands(Ledger(self.database), self.database))
+                await step.call(Hands(self.database, self.database))
             except (Unavailable, Transient, asyncpg.PostgresError) as error:
                 self._judge(error)
                 await asyncio.sleep(RETRY_SECONDS)

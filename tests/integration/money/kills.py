@@ -15,8 +15,8 @@ from dev.postgres import Postgres
 from moorage.store import ledger_verify
 from moorage.store.database import Database
 from tests.integration.money.kill_client import Client
-from tests.integration.money.operations import SIZES, TRACES
-from tests.integration.money.stage import CATCHUP_S, RESUME_S, SILENT_S
+from tests.integration.money.stage import CATCHUP_S, PREPARED, RESUME_S, SILENT_S
+from tests.integration.money.steps import GATEWAY, SIZES, TRACES
 from tests.integration.money.world import new_world
 
 WALLETS = ("acme", "bay", "cove", "dune")
@@ -99,6 +99,8 @@ async def _set_the_stage(url: str, folder: Path, seed: str) -> list[Client]:
         await world.ledger.set_policy(
             resume_minimum_seconds=RESUME_S, catchup_max_seconds=CATCHUP_S, silent_after_seconds=SILENT_S
         )
+        await world.sql.execute(PREPARED)
+        await world.sql.execute("SELECT money.register_gateway($1)", GATEWAY)
         for wallet in WALLETS:
             await world.wallet(wallet, micros=FIRST_MICROS, low_micros=50)
         clients = []

@@ -1,105 +1,17 @@
-"""The ledger's operations as one table: how each is drawn, how it is called, and what it does to the oracle.
+"""The ledger's operations as one table: how each is drawn, how it is called, and what it does to the model.
 
 Every rung of the ladder plays from it: the state machine, the crash points, the kills, the mix of many sessions. A new
 door becomes part of all of them by one function and its line in OPERATIONS.
 """
 
-import random
-import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
 
-import asyncpg
+from tests.integration.money import operations_of_credit, operations_of_gateways, operations_of_meters
+from tests.integration.money.model import Model
+from tests.integration.money.steps import Draw, Hands, Place, Step
 
-from moorage.store.ledger import Ledger
-from tests.integration.money.oracle import Oracle, Run
-
-T = TypeVar("T")
 NODES = ("node-a", "node-b")
-SIZES = {"tiny": 1_000_000, "odd": 333_333, "large": 7_700_001}
 WHOLE_TABLE = 5000
-
-
-class Draw(Protocol):
-    """Where choices come from: Hypothesis, or a seeded generator."""
-
-    def pick(self, options: Sequence[T]) -> T:
-        """One of them."""
-        ...
-
-    def number(self, low: int, high: int) -> int:
-        """Between both, inclusive."""
-        ...
-
-
-class Seeded:
-    """Choices of a script that can be played again."""
-
-    def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)
-
-    def pick(self, options: Sequence[T]) -> T:
-        """One of them."""
-        return self._random.choice(options)
-
-    def number(self, low: int, high: int) -> int:
-        """Between both, inclusive."""
-        return self._random.randint(low, high)
-
-
-class Model(Oracle):
-    """The oracle, with its runs by their pod."""
-
-    def __init__(self, *, now: int, catchup_max: int, silent_after: int, resume_minimum: int) -> None:
-        super().__init__(now=now, catchup_max=catchup_max, silent_after=silent_after, resume_minimum=resume_minimum)
-        self.by_pod: dict[str, Run] = {}
-
-
-@dataclass
-class Hands:
-    """What an operation is done with: the ledger as the application sees it, and the owner's connection."""
-
-    ledger: Ledger
-    sql: "asyncpg.Connection[Any]"
-
-
-@dataclass
-class Place:
-    """What a script may touch and what it has left open; two scripts share wallets and nodes, never agents or pods."""
-
-    name: str
-    now: int
-    wallets: tuple[str, ...]
-    agents: dict[str, str]  # uid to size
-    down: set[str] = field(default_factory=set)  # agents that may not run
-    pods: dict[str, str] = field(default_factory=dict)  # open pod to agent
-    count: int = 0
-
-    def key(self) -> str:
-        """A new key, the same whenever the script is played again."""
-        self.count += 1
-        return f"{self.name}-{self.count}"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation with all its arguments: calling it again must change nothing."""
-
-    name: str
-    call: Callable[[Hands], Awaitable[object]]
-    apply: Callable[[Model], object]
-    traces: tuple[tuple[str, str], ...] = ()
-    """What must be found (a key of TRACES, and a key there) once the call was answered."""
-
-
-# Each selects what of the given keys is not there.
-TRACES = {
-    "entry": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.entry WHERE key = k)",
-    "open": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.run WHERE pod_uid = k::uuid)",
-    "closed": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS"
-    " (SELECT 1 FROM money.run r WHERE r.ended IS NOT NULL AND r.pod_uid = k::uuid)",
-}
 
 
 def grant(draw: Draw, place: Place) -> Step:
@@ -121,7 +33,7 @@ def open_run(draw: Draw, place: Place) -> Step | None:
     if not free:
         return None
     agent, node = draw.pick(free), draw.pick(NODES)
-    started, pod = place.now - draw.number(-3, 30), str(uuid.uuid5(uuid.NAMESPACE_OID, place.key()))
+    started, pod = place.now - draw.number(-3, 30), place.uid()
     place.pods[pod] = agent
 
     def apply(model: Model) -> None:
@@ -182,6 +94,9 @@ OPERATIONS: dict[str, Callable[[Draw, Place], Step | None]] = {
     "close_run": close_run,
     "prove": prove,
     "settle_all": settle_all,
+    **operations_of_credit.OPERATIONS,
+    **operations_of_gateways.OPERATIONS,
+    **operations_of_meters.OPERATIONS,
 }
 
 
@@ -228,4 +143,4 @@ def follow(draw: Draw, place: Place) -> Step | None:
     return Step(f"follow: {change}", lambda on: on.sql.execute(f"UPDATE moorage.agent SET {sql}", agent), apply)
 
 
-ALONE = {**OPERATIONS, "tick": tick, "follow": follow}
+ALONE = {**OPERATIONS, **operations_of_credit.ALONE, "tick": tick, "follow": follow}

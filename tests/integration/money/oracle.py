@@ -22,7 +22,7 @@ class Agent:
     wallet: "Wallet"
     size: str
     state: str = "Running"
-    veto: bool = False
+    veto: str | None = None
     paused: bool = False
     stop_recorded: bool = False
     fence: int = 1
@@ -60,22 +60,26 @@ class Wallet:
     """Exact credit in picos, and the second up to which its burning runs are charged."""
 
     head: int
-    picos: int = 0
+    picos: int = 0  # without what is set aside
+    held: int = 0  # micros that are set aside
+    moved: int = 0  # the sum of all that came in and was taken back, other than usage
     cut: int | None = None
-    told: bool = True  # its agents know about the cut
+    standing: str = "Exhausted"  # as its agents know it
+    on_hold: bool = False
+    asked_back_at: int | None = None
     low_micros: int = 0
     grace: int = 0  # what its storage has cost the platform since the cut
 
     @property
     def micros(self) -> int:
         """The balance as it is booked: a part of a micro counts as spent only when it is whole."""
-        return math.ceil(self.picos / PICOS)
+        return math.ceil(self.picos / PICOS) + self.held
 
     @property
-    def standing(self) -> str:
+    def stands(self) -> str:
         """In the ledger's words."""
-        if self.cut is not None:
-            return "Exhausted"
+        if self.on_hold or self.cut is not None:
+            return "OnHold" if self.on_hold else "Exhausted"
         return "Low" if self.micros < self.low_micros else "Funded"
 
 
@@ -117,10 +121,8 @@ class Oracle:
         """Old seconds first, then the credit, then whoever it suffices for."""
         wallet = self.wallets[name]
         self.settle(wallet)
-        wallet.picos += micros * PICOS
-        if wallet.cut is not None and self.missing(wallet) <= 0:
-            self._resume(wallet)
-        self._decide(wallet)
+        self._post(wallet, micros)
+        self._conclude(wallet)
 
     def missing(self, wallet: Wallet) -> int:
         """What keeps the agents down."""
@@ -135,7 +137,7 @@ class Oracle:
             if run.node is None
         ]
         parts = [math.ceil(sum(rates) * self.resume_minimum / PICOS) for rates in (down, stored)]
-        return max(1, sum(parts)) - wallet.micros
+        return max(1, sum(parts)) - (wallet.micros - wallet.held)
 
     def open(self, agent: Agent, node_name: str, started: int) -> Run:
         """Start a meter."""
@@ -294,9 +296,8 @@ class Oracle:
         # What burns for nothing leaves its wallet idle.
         idle = not any(self.rate(run, wallet.head) for run in burning)
         if not idle:
-            for second in range(wallet.head, oldest):
-                for run in burning:
-                    run.absorbed.add(second)
+            for run in burning:
+                run.absorbed |= set(range(wallet.head, oldest))
             wallet.head = max(wallet.head, oldest)
         steps = [begins for run in burning for begins, _ in self.prices[run.priced] if wallet.head < begins <= target]
         lived: list[tuple[Run, int]] = []
@@ -305,7 +306,7 @@ class Oracle:
             payers = [run for run in burning if second >= wallet.head]
             payers += [run for run in joining if second >= max(run.cursor, oldest)]
             cost = sum(self.rate(run, second) for run in payers)
-            if cost > wallet.picos:
+            if cost and cost > wallet.picos:
                 zero = second
                 break
             wallet.picos -= cost
@@ -322,58 +323,67 @@ class Oracle:
             wallet.head = settled
             for run, second in lived:
                 run.paid.add(second)
-        if zero is not None:
-            wallet.told = wallet.told and wallet.cut is not None
+        if zero is not None and not self._awaits(wallet, now):
             wallet.cut = wallet.head
 
     def zero_until(self, wallet: Wallet, now: int) -> int | None:
         """The first second up to now that cannot be paid if everything open goes on."""
-        counted = [
-            run
-            for run in self.open_runs(wallet)
-            if run.burning or (run.frozen_at is None and not run.silent)
-        ]  # fmt: skip
+        counted = [run for run in self.open_runs(wallet) if run.burning or not (run.frozen_at or run.silent)]
         begins = {id(run): wallet.head if run.burning else max(run.cursor, wallet.head - self.catchup_max)
                   for run in counted}  # fmt: skip
         left = wallet.picos
         for second in range(min(begins.values(), default=now + 1), now + 1):
             cost = sum(self.rate(run, second) for run in counted if begins[id(run)] <= second)
-            if cost > left:
+            if cost and cost > left:
                 return max(second, wallet.head)
             left -= cost
         return None
 
-    def _decide(self, wallet: Wallet) -> None:
-        if wallet.cut is None:
-            now = max(self.now, wallet.head)
-            zero = self.zero_until(wallet, now)
-            if wallet.micros <= 0:
-                wallet.cut = max(wallet.head, now if zero is None else zero)
-            elif zero is not None and now - zero <= self.catchup_max:
-                wallet.cut = zero
-            wallet.told = wallet.cut is None
-        if not wallet.told:
-            self._stop(wallet)
+    def _post(self, wallet: Wallet, micros: int) -> None:
+        wallet.picos += micros * PICOS
+        wallet.moved += micros
 
-    def _stop(self, wallet: Wallet) -> None:
-        wallet.told = True
+    def _awaits(self, wallet: Wallet, now: int) -> bool:  # a model that knows slices says more
+        """Whether zero is put off because credit that is set aside may come back."""
+        return False
+
+    def _decide(self, wallet: Wallet) -> None:
+        now = max(self.now, wallet.head)
+        zero = self.zero_until(wallet, now)
+        is_near = zero is not None and now - zero <= self.catchup_max
+        at_zero = wallet.on_hold or wallet.micros <= 0 or is_near
+        if wallet.cut is None and at_zero and not self._awaits(wallet, now):
+            wallet.cut = max(wallet.head, now if zero is None else zero)
+        waits = wallet.cut is None and at_zero
+        wallet.asked_back_at = (now if wallet.asked_back_at is None else wallet.asked_back_at) if waits else None
+        said, wallet.standing = wallet.standing, wallet.stands
+        if said != wallet.standing and wallet.cut is not None:
+            self._veto(wallet)
+
+    def _veto(self, wallet: Wallet) -> None:
+        wanted = "BillingOnHold" if wallet.on_hold else None if wallet.cut is None else "ZeroBalance"
         for agent in self.agents.values():
-            if agent.wallet is wallet and agent.state in {"Running", "Draining"}:
-                agent.veto = True
-                agent.fence += 1
-                if agent.state == "Running":
-                    agent.state, agent.stop_recorded = "Draining", False
+            is_down = agent.state in {"Suspended", "Archived"}
+            if agent.wallet is not wallet or agent.veto == wanted or (agent.veto is None and is_down):
+                continue
+            if wanted is None and agent.state == "Draining" and not agent.stop_recorded and not agent.paused:
+                agent.state = "Running"
+            elif wanted is not None and agent.state == "Running":
+                agent.state, agent.stop_recorded = "Draining", False
+            agent.veto = wanted
+            agent.fence += 1
+
+    def _conclude(self, wallet: Wallet) -> None:
+        if wallet.cut is not None and not wallet.on_hold and self.missing(wallet) <= 0:
+            self._resume(wallet)
+        self._decide(wallet)
 
     def _resume(self, wallet: Wallet) -> None:
         now = max(self.now, wallet.head)
         self._carry(wallet, now)
         wallet.grace = 0
-        for agent in self.agents.values():
-            if agent.wallet is wallet and agent.veto:
-                agent.veto = False
-                agent.fence += 1
-                if agent.state == "Draining" and not agent.stop_recorded and not agent.paused:
-                    agent.state = "Running"
+        was_cut, wallet.cut, wallet.standing = wallet.cut, None, "Funded"
+        self._veto(wallet)
         for run in self.open_runs(wallet):
             if run.frozen_at is not None:
                 continue
@@ -384,5 +394,4 @@ class Oracle:
                 run.absorbed |= set(range(done, now))
                 run.cursor = max(done, now)
             else:
-                run.frozen_at = wallet.cut
-        wallet.cut = None
+                run.frozen_at = was_cut

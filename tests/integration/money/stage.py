@@ -8,17 +8,37 @@ from typing import Any
 import asyncpg
 
 from moorage.store import invariants
-from moorage.store.ledger import Ledger
-from tests.integration.money.operations import NODES, SIZES, Hands, Model, Place
+from moorage.store.database import Database
+from tests.integration.money.model import HOLD_S, Model
+from tests.integration.money.operations import NODES
+from tests.integration.money.operations_of_meters import STORAGE
 from tests.integration.money.oracle import Agent
+from tests.integration.money.steps import GATEWAY, SIZES, Hands, Place
 from tests.integration.money.world import START_S, World
 
 CATCHUP_S, SILENT_S, RESUME_S = 120, 40, 30
 WALLETS = ("acme", "zoo")
 AGENTS = (*SIZES, "tiny", "large")
 GONE_SECONDS_MAX = 10
-VETO = {False: None, True: "ZeroBalance"}
 KEPT = ("account", "audit", "lineage", "policy", "rate", "rate_proposal", "test_clock")
+GRACE_MICROS = 60
+# The application may play a gateway, and storage has its prices from the beginning.
+PREPARED = f"""
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA money TO moorage_app;
+UPDATE money.policy SET hold_seconds = {HOLD_S}, storage_grace_micros = {GRACE_MICROS};
+SET session_replication_role = replica;
+UPDATE money.rate SET rate_picos = CASE meter WHEN 'Volume' THEN {STORAGE["Volume"]} ELSE {STORAGE["Snapshot"]} END
+WHERE meter IN ('Volume', 'Snapshot');
+SET session_replication_role = DEFAULT;
+"""
+STATEMENTS = """
+SELECT r.started, r.ended,
+       coalesce(sum(l.charged_seconds), 0)::bigint, coalesce(sum(l.absorbed_seconds), 0)::bigint,
+       coalesce(sum(l.waived_seconds), 0)::bigint, coalesce(sum(l.amount_picos), 0)::bigint
+FROM money.run r LEFT JOIN money.line l ON l.run_id = r.id
+WHERE r.ended IS NOT NULL GROUP BY r.id ORDER BY 1, 2, 3, 4, 5, 6
+"""
+LEASES = "SELECT id::text, granted_micros, spent_picos, state = 'Open' FROM money.lease ORDER BY 1"
 # $2 is the seal up to which the seals are taken as they are: none.
 BROKEN = " UNION ALL ".join(
     f"SELECT '{one.id}' AS id, key FROM ({one.sql.replace('$2', '0')}) broken_{number} (wallet_id, key)"
@@ -36,6 +56,7 @@ class Stage:
     @classmethod
     async def build(cls, world: World) -> "Stage":
         """Publish prices and policy; once per database."""
+        await world.sql.execute(PREPARED)
         for size, rate in SIZES.items():
             await world.ledger.publish_rate(size=size, rate_picos=rate)
         await world.ledger.set_policy(
@@ -62,8 +83,11 @@ class Stage:
         await world.sql.execute(self.reset)
         world.tenants.clear()
         await world.at(START_S + 0.5)
-        model = Model(now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S)
-        model.prices = {size: [(0, picos)] for size, picos in SIZES.items()}
+        model = Model(
+            now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S,
+            grace=GRACE_MICROS,
+        )  # fmt: skip
+        model.prices = {size: [(0, picos)] for size, picos in (SIZES | STORAGE).items()}
         for wallet in WALLETS:
             await world.wallet(wallet, low_micros=low_micros)
             model.add_wallet(wallet, low_micros)
@@ -78,11 +102,12 @@ class Stage:
         proofs = dict.fromkeys(NODES, START_S)
         await world.ledger.prove(epoch=1, proofs=proofs)
         model.prove(proofs)
+        await world.sql.execute("SELECT money.register_gateway($1)", GATEWAY)
         return place, model
 
-    def hands(self, ledger: Ledger | None = None) -> Hands:
-        """The stage's own connections, or another session's ledger."""
-        return Hands(ledger or self.world.ledger, self.world.sql)
+    def hands(self, database: Database | None = None) -> Hands:
+        """The stage's own connections, or another session's."""
+        return Hands(database or self.world.database, self.world.sql)
 
     async def broken(self) -> list[tuple[str, str]]:
         """The invariants that do not hold, in one query."""
@@ -94,24 +119,33 @@ class Stage:
         found = []
         for row in await sql.fetch("SELECT * FROM money.wallet"):
             wallet = model.wallets[row["name"]]
-            picos = row["balance_micros"] * 1_000_000 - row["carry_picos"]
+            picos = (row["balance_micros"] - row["held_micros"]) * 1_000_000 - row["carry_picos"]
             found += _unequal(
                 row["name"],
-                (picos, row["standing"], row["cut_at"]),
-                (wallet.picos, wallet.standing, wallet.cut),
+                (picos, row["held_micros"], row["standing"], row["cut_at"], row["reclaim_at"]),
+                (wallet.picos, wallet.held, wallet.standing, wallet.cut, wallet.asked_back_at),
             )
         for row in await sql.fetch("SELECT uid::text, state, veto, fence FROM moorage.agent"):
             agent = model.agents[row["uid"]]
             found += _unequal(
-                row["uid"], (row["state"], row["veto"], row["fence"]), (agent.state, VETO[agent.veto], agent.fence)
+                row["uid"], (row["state"], row["veto"], row["fence"]), (agent.state, agent.veto, agent.fence)
             )
-        rows = await sql.fetch("SELECT lo, hi, charged_seconds, absorbed_seconds FROM money.line ORDER BY 1, 2, 3, 4")
+        rows = await sql.fetch(STATEMENTS)
         lines = sorted(
-            (run.started, run.ended, len(run.paid), len(run.absorbed))
+            (
+                run.started, run.ended, len(run.paid), len(run.absorbed), len(run.waived),
+                sum(model.rate(run, second) for second in run.paid),
+            )
             for run in model.runs
-            if run.ended and run.ended > run.started
-        )
-        return found + _unequal("lines", [tuple(row) for row in rows], lines)
+            if run.ended
+        )  # fmt: skip
+        found += _unequal("lines", [tuple(row) for row in rows], lines)
+        rows = await sql.fetch(LEASES)
+        leases = sorted((key, one.granted, one.spent, one.is_open) for key, one in model.leases.items())
+        found += _unequal("leases", [tuple(row) for row in rows], leases)
+        rows = await sql.fetch("SELECT amount_micros, expired_micros FROM money.credit_grant ORDER BY id")
+        given = [(one.micros, one.expired) for one in model.credits if one.expires]
+        return found + _unequal("given credit", [tuple(row) for row in rows], given)
 
     async def disagreements(self, model: Model) -> list[Any]:  # Any: sentences and keys, for a person to read
         """Everything that is wrong."""
@@ -140,7 +174,8 @@ async def held_while_waiting(sql: "asyncpg.Connection[Any]", call: "asyncio.Futu
     deadline = time.monotonic() + GONE_SECONDS_MAX
     while not call.done():
         assert time.monotonic() < deadline, "the call neither waits nor ends"
-        if held := {row[0] for row in await sql.fetch(query)}:
-            return held
+        if await sql.fetch(query):
+            # Locks and waits are not read at one moment; once it waits, what it holds stays as it is.
+            return {row[0] for row in await sql.fetch(query)}
         await asyncio.sleep(0.001)
     return set()

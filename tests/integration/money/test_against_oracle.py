@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from moorage.model.rates import Meter
 from tests.integration.money.oracle import Agent, Oracle, Run
+from tests.integration.money.stage import STATEMENTS
 from tests.integration.money.world import START_S, World, new_world
 
 pytestmark = pytest.mark.postgres
@@ -43,13 +44,6 @@ SET session_replication_role = replica;
 DELETE FROM money.rate WHERE meter IN ('Volume', 'Snapshot') AND rate_picos = 0;
 UPDATE money.rate SET valid_from = 0;
 SET session_replication_role = DEFAULT;
-"""
-STATEMENTS = """
-SELECT r.started, r.ended,
-       coalesce(sum(l.charged_seconds), 0)::bigint, coalesce(sum(l.absorbed_seconds), 0)::bigint,
-       coalesce(sum(l.waived_seconds), 0)::bigint, coalesce(sum(l.amount_picos), 0)::bigint
-FROM money.run r LEFT JOIN money.line l ON l.run_id = r.id
-WHERE r.ended IS NOT NULL GROUP BY r.id ORDER BY 1, 2, 3, 4, 5, 6
 """
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from moorage.store.database import Database
-from moorage.store.ledger import Ledger
 from tests.integration.money import operations
 from tests.integration.money import stage as stages
-from tests.integration.money.operations import ALONE, Seeded, Step, T
+from tests.integration.money.operations import ALONE
 from tests.integration.money.stage import Stage
+from tests.integration.money.steps import Seeded, Step, T
 from tests.integration.money.world import new_world
 
 pytestmark = pytest.mark.postgres
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.postgres
 SEED = int(os.environ.get("MOORAGE_TEST_SEED", "20261121"))
 RUNS, OPERATIONS_PER_RUN = 300, 24
 BURNING = 3  # runs that are open from the start
-NAMES = (*sorted(ALONE), "tick", "tick")  # without time nothing burns
+NAMES = (*sorted(ALONE), "tick", "tick", "grant", "open_run", "report")  # without time nothing burns
 
 
 class Hypothesised:
@@ -47,7 +47,7 @@ class LedgerMachine(RuleBasedStateMachine):
     """One rule: an operation of the table."""
 
     stage: Stage
-    second: Ledger
+    second: Database
     runner: asyncio.Runner
 
     @initialize(low=st.sampled_from([0, 40]), micros=st.sampled_from([60, 500]))
@@ -85,7 +85,7 @@ def test_any_operations_once_twice_or_in_two_sessions_agree_with_the_model(datab
         second = runner.run(Database.connect(database_url, size_max=2))
         try:
             stage = runner.run(Stage.build(world))
-            machine = type("Machine", (LedgerMachine,), {"stage": stage, "second": Ledger(second), "runner": runner})
+            machine = type("Machine", (LedgerMachine,), {"stage": stage, "second": second, "runner": runner})
             run_state_machine_as_test(
                 seed(SEED)(machine),
                 settings=settings(
