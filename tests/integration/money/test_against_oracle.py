@@ -175,11 +175,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(priced=st.sampled_from([*SIZES, *STORAGE]), percent=st.sampled_from([0, 50, 120, 290]))
     def price(self, priced: str, percent: int) -> None:
-        """A price changes a minute from now, noticed by whatever looks at the wallet next."""
+        """A price changes in a minute, noticed by whatever looks at the wallet next; no second that is paid changes."""
         versions = self.oracle.prices[priced]
-        begins = max(self.oracle.now + 60, versions[-1][0] + 1)
         rate_picos = ((SIZES | STORAGE)[priced] * percent + 99) // 100
-        self.do(self.world.price(priced if priced in STORAGE else f"Pod/{priced}", rate_picos, from_s=begins))
+        begins = self.do(self.world.price(priced if priced in STORAGE else f"Pod/{priced}", rate_picos))
+        last_paid = max((second for run in self.oracle.runs if run.priced == priced for second in run.paid), default=0)
+        assert begins > max(self.oracle.now, last_paid, versions[-1][0])
         versions.append((begins, rate_picos))
 
     @rule(twice=st.booleans())

@@ -111,3 +111,22 @@ async def test_only_wallets_with_the_changed_class_leave_the_plain_charge(world:
     await world.settle()
     assert (await world.see("zoo")).balance_micros == 1_000_000 - 110 * 3
     assert (await world.see()).balance_micros == 1_000_000 - 100 * OLD - 10 * NEW
+
+
+@pytest.mark.parametrize("still_runs", [True, False])
+async def test_a_price_set_while_the_clock_is_behind_begins_after_all_that_is_charged(
+    world: World, still_runs: bool
+) -> None:
+    await world.wallet(micros=1_000_000)
+    pod = await world.open(await world.agent("a"), T)
+    await world.proven_at(T + 300)
+    await world.settle()
+    if not still_runs:
+        await world.close(pod, T + 300)
+    await world.at(T + 100)
+    await world.price("Pod/small", NEW * 1_000_000)
+    if still_runs:
+        await world.proven_at(T + 400)
+        await world.close(pod, T + 400)
+    assert await world.broken() == []
+    assert (await world.see()).balance_micros == 1_000_000 - 300 * OLD - (60 * OLD + 40 * NEW if still_runs else 0)

@@ -144,14 +144,15 @@ class World:
         """The volume (or snapshot) is gone."""
         await self.meters.close_storage(epoch=self.epoch, stored=Stored(meter, thing, 1))
 
-    async def price(self, subject: str, rate_picos: int, *, from_s: int | None = None) -> None:
-        """Set a price, with the second person's agreement where it needs one."""
+    async def price(self, subject: str, rate_picos: int, *, from_s: int | None = None) -> int:
+        """Set a price, with the second person's agreement where it needs one; returns its first second."""
         meter, _, class_ = subject.partition("/")
         book = Rates(self.database)
         asked = await book.propose(
             meter=Meter(meter), class_=class_, rate_picos=rate_picos, valid_from_s=from_s, actor="ada", reason="test"
         )
-        await book.approve(proposal_id=asked.proposal_id, actor="bob", reason="test")
+        agreed = await book.approve(proposal_id=asked.proposal_id, actor="bob", reason="test")
+        return int(agreed.valid_from.timestamp())
 
     async def state(self) -> None:
         """Write everybody's statement lines."""

@@ -45,7 +45,8 @@ BEGIN
     RETURN money.far_apart(p.rate_picos, newest.rate_picos) OR money.far_apart(p.rate_picos, yesterday.rate_picos);
 END $$;
 
--- The first second at which a new version may become valid.
+-- The first second at which a new version may become valid: a while after now, and after everything that is charged, also
+-- where the clock was ahead before.
 CREATE FUNCTION money.earliest_change(wanted_meter text, wanted_class text) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -54,7 +55,8 @@ BEGIN
     IF newest.id IS NULL THEN
         RETURN money.now_s();
     END IF;
-    RETURN greatest(money.now_s() + (SELECT rate_lead_seconds FROM money.policy), newest.valid_from + 1);
+    RETURN greatest(newest.valid_from + 1, (SELECT rate_lead_seconds FROM money.policy) + greatest(
+        money.now_s(), (SELECT max(w.as_of) FROM money.wallet w), (SELECT max(r.cursor) FROM money.run r)));
 END $$;
 
 -- Makes a proposal the class's newest version, not before the second it was meant for.
