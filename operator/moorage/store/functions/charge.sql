@@ -1,7 +1,8 @@
 -- The ledger's inner functions: they expect the wallet row to be locked, and are nobody's to call from outside.
 -- A wallet travels through them as a row value: `advance` charges it, `decide` draws the consequences and writes it.
 
--- The only clock of the ledger; tests replace it.
+-- The only clock of the ledger; tests replace it. Where rows are compared with it, it is asked in a subquery: once,
+-- and an index can answer.
 CREATE FUNCTION money.clock() RETURNS double precision LANGUAGE sql AS
     'SELECT extract(epoch FROM clock_timestamp())::double precision';
 

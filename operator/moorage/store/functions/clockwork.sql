@@ -92,7 +92,6 @@ END $$;
 CREATE FUNCTION money.settle_many(ids bigint[], t bigint, horizon_s bigint) RETURNS bigint
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    oldest  bigint := horizon_s - (SELECT catchup_max_seconds FROM money.policy);
     settled bigint;
 BEGIN
     WITH owed AS MATERIALIZED (
@@ -102,7 +101,8 @@ BEGIN
         FROM money.wallet w
         CROSS JOIN LATERAL (
             SELECT (w.balance_micros - w.held_micros) * 1000000 - w.carry_picos AS money_available) available
-        WHERE w.id = ANY (ids) AND w.cut_at IS NULL AND w.waiting = 0 AND w.as_of < horizon_s AND w.as_of >= oldest
+        WHERE w.id = ANY (ids) AND w.cut_at IS NULL AND w.waiting = 0 AND w.as_of < horizon_s AND w.due_at > t
+          AND w.as_of >= horizon_s - (SELECT catchup_max_seconds FROM money.policy)
           AND (w.reach_at < horizon_s) IS NOT TRUE
     ), charged AS (
         UPDATE money.wallet w SET
@@ -129,7 +129,7 @@ DECLARE
 BEGIN
     PERFORM moorage.require_epoch(epoch);
     ids := ARRAY(SELECT d.wallet_id FROM (
-                     SELECT m.wallet_id FROM money.timer m WHERE m.due_at <= money.now_s()
+                     SELECT m.wallet_id FROM money.timer m WHERE m.due_at <= (SELECT money.now_s())
                      ORDER BY m.due_at LIMIT wallets_max) d ORDER BY d.wallet_id);
     PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
     exhausted := money.settle_each(ids);
@@ -150,12 +150,15 @@ BEGIN
     wallets := money.settle_many(
         CASE WHEN repriced = '{}' THEN ids
              ELSE ARRAY(SELECT i FROM unnest(ids) i WHERE i <> ALL (repriced)) END, t, horizon_s);
-    rest := ARRAY(SELECT x.id FROM money.wallet x
-                  WHERE x.id = ANY (ids)
-                    AND (x.waiting > 0 OR x.as_of < least(horizon_s, x.cut_at) OR x.due_at <= t OR x.id = ANY (repriced))
-                  ORDER BY x.id);
-    wallets := wallets + cardinality(rest);
-    exhausted := money.settle_each(rest);
+    exhausted := 0;
+    IF wallets < cardinality(ids) THEN
+        rest := ARRAY(SELECT x.id FROM money.wallet x
+                      WHERE x.id = ANY (ids)
+                        AND (x.waiting > 0 OR x.as_of < least(horizon_s, x.cut_at) OR x.due_at <= t OR x.id = ANY (repriced))
+                      ORDER BY x.id);
+        wallets := wallets + cardinality(rest);
+        exhausted := money.settle_each(rest);
+    END IF;
 END $$;
 
 -- Wallets with after_wallet < id <= upto_wallet: the plain charge, cheap enough to run over everybody.
@@ -168,7 +171,6 @@ BEGIN
     PERFORM moorage.require_epoch(epoch);
     ids := ARRAY(SELECT x.id FROM money.wallet x
                  WHERE x.id > after_wallet AND x.id <= upto_wallet AND (x.burn_picos > 0 OR x.waiting > 0)
-                 ORDER BY x.id);
-    PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
+                 ORDER BY x.id FOR NO KEY UPDATE);
     SELECT s.wallets, s.exhausted INTO wallets, exhausted FROM money.settle_ids(ids) s;
 END $$;

@@ -127,7 +127,7 @@ DECLARE
 BEGIN
     FOR over IN SELECT * FROM (
                     SELECT g.* FROM money.credit_grant g
-                    WHERE g.expired_micros IS NULL AND g.expires_at <= money.now_s()
+                    WHERE g.expired_micros IS NULL AND g.expires_at <= (SELECT money.now_s())
                     ORDER BY g.expires_at LIMIT grants_max) due
                 ORDER BY due.wallet_id, due.expires_at, due.id LOOP
         PERFORM money.expire_grant(over);

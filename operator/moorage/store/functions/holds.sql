@@ -120,7 +120,7 @@ DECLARE
     t     bigint;
 BEGIN
     PERFORM moorage.require_epoch(epoch);
-    stale := ARRAY(SELECT x.id FROM money.hold x WHERE x.state = 'Open' AND x.expires_at <= money.now_s()
+    stale := ARRAY(SELECT x.id FROM money.hold x WHERE x.state = 'Open' AND x.expires_at <= (SELECT money.now_s())
                    ORDER BY x.id LIMIT holds_max FOR NO KEY UPDATE SKIP LOCKED);
     PERFORM 1 FROM money.wallet x WHERE x.id IN (SELECT y.wallet_id FROM money.hold y WHERE y.id = ANY (stale))
     ORDER BY x.id FOR NO KEY UPDATE;

@@ -228,7 +228,7 @@ DECLARE
 BEGIN
     PERFORM moorage.require_epoch(epoch);
     -- A lease that is locked is heard of at this very moment.
-    stale := ARRAY(SELECT x.id FROM money.lease x WHERE x.state = 'Open' AND x.expires_at <= money.now_s()
+    stale := ARRAY(SELECT x.id FROM money.lease x WHERE x.state = 'Open' AND x.expires_at <= (SELECT money.now_s())
                    ORDER BY x.id LIMIT leases_max FOR NO KEY UPDATE SKIP LOCKED);
     PERFORM 1 FROM money.wallet x WHERE x.id IN (SELECT y.wallet_id FROM money.lease y WHERE y.id = ANY (stale))
     ORDER BY x.id FOR NO KEY UPDATE;
