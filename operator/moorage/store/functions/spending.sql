@@ -17,15 +17,18 @@ DECLARE
         r.ended, CASE WHEN r.in_burn THEN w.as_of ELSE greatest(r.cursor, r.cut_at) END));
     lo    bigint := least(hi, greatest(r.lined_to, day));
     picos bigint := CASE WHEN hi > lo THEN r.rate_picos * (money.charged_s(r, hi) - money.charged_s(r, lo)) ELSE 0 END;
+    l     money.line;
 BEGIN
-    IF r.lines > 0 THEN
-        picos := picos + (
-            SELECT coalesce(sum(l.rate_picos * sign(l.hi - l.lo)::bigint * (
-                money.charged_s(r, least(midnight, greatest(l.lo, l.hi))) - money.charged_s(r, greatest(day, least(l.lo, l.hi)))
-            )), 0)::bigint
-            FROM money.line l
-            WHERE l.run_id = r.id AND greatest(l.lo, l.hi) > day AND least(l.lo, l.hi) < midnight);
+    IF r.lines = 0 THEN
+        RETURN picos;
     END IF;
+    -- From the last line back to the first that ends before the day; what goes back stands at the end of a path.
+    FOR l IN SELECT * FROM money.line x WHERE x.run_id = r.id ORDER BY x.no DESC LOOP
+        EXIT WHEN l.lo < l.hi AND l.hi <= day;
+        picos := picos + l.rate_picos * sign(l.hi - l.lo)::bigint * (
+            money.charged_s(r, least(midnight, greatest(l.lo, l.hi, day)))
+            - money.charged_s(r, greatest(day, least(l.lo, l.hi, midnight))));
+    END LOOP;
     RETURN picos;
 END $$;
 
