@@ -33,20 +33,18 @@ RESYNC_SECONDS = (600.0, 1200.0)
 
 
 def measured(controllers: Mapping[str, Reconcile], metrics: Metrics, rng: random.Random) -> Reconcile:
-    """One entry for the queue: the kind's reconcile, counted, logged, and looked at again after a while."""
+    """One entry for the queue, which logs what fails: the kind's reconcile, counted, and looked at again after a while."""
 
     async def reconcile(key: Key) -> float | None:
         started = time.perf_counter()
         result = "ok"
         try:
             wait_seconds = await controllers[key.kind](key)
-        except MoorageError as error:
+        except MoorageError:
             result = "retry"
-            log.warning("reconcile will be retried", extra={"object": "/".join(key), "why": str(error)})
             raise
         except Exception:
             result = "bug"
-            log.exception("reconcile failed", extra={"object": "/".join(key)})
             raise
         finally:
             metrics.reconciles.labels(key.kind, result).inc()

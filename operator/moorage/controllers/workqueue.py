@@ -120,7 +120,7 @@ class KeyedQueue(Generic[K]):
             try:
                 lane = self._lane_of(key)
             except Exception:  # a key without a lane must not be lost: it shares one with its like
-                log.exception("bug in finding the lane of a key", extra={"key": str(key)})
+                log.exception("bug in finding the lane of a key", extra={"object": str(key)})
                 lane = None
             entry = self._entries[key] = Entry(lane)
         return entry
@@ -205,7 +205,7 @@ class KeyedQueue(Generic[K]):
             logging.WARNING if expected else logging.ERROR,
             "reconcile failed",
             exc_info=None if expected else failure,
-            extra={"key": str(key), "error": str(failure), "failures": failures, "wait_seconds": round(wait, 3)},
+            extra={"object": str(key), "why": str(failure), "failures": failures, "wait_seconds": round(wait, 3)},
         )
 
     def _look_again(self, key: K, entry: Entry, seconds: float, level: int) -> None:

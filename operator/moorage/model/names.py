@@ -16,6 +16,10 @@ class Key(NamedTuple):
     namespace: str
     name: str
 
+    def __str__(self) -> str:
+        """As logs name it: Agent/acme/helper, Wallet/acme."""
+        return "/".join(part for part in self if part)
+
 
 GROUP = "moorage.dev"
 VERSION = "v1alpha1"
