@@ -132,7 +132,7 @@ def follow(draw: Draw, place: Place) -> Step | None:
 
     def apply(model: Model) -> None:
         one = model.agents[agent]
-        has_pod = any(run.agent is one and run.ended is None for run in model.runs)
+        has_pod = any(run.agent is one and run.node and run.ended is None for run in model.runs)
         if change == "record stop" and one.state == "Draining":
             one.stop_recorded = True
         elif change == "suspend" and one.state == "Draining" and not has_pod:
