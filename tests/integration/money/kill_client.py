@@ -8,6 +8,7 @@ import asyncio
 import copy
 import itertools
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -91,6 +92,7 @@ class Client:
 
     def run(self) -> None:
         """The whole life of a forked child."""
+        logging.disable()  # a pool that says how the server went away says what everybody here knows
         try:
             asyncio.run(self.live())
         finally:

@@ -112,7 +112,7 @@ async def test_a_door_that_waits_for_its_first_wallet_holds_nothing_else(
     place, _ = await stage.begin(name, micros=400)
     place.wallets = place.wallets[:1]
     place.agents = dict(list(place.agents.items())[::2])  # those of the first wallet
-    draw = Seeded(name)
+    draw = Seeded(name)  # the seed is in the test's name
     for before in ("open_run", "lease", "request", "give", "store"):
         await _next(before, draw, place).call(stage.hands())
     blocker = await asyncpg.connect(database_url)
