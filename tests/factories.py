@@ -124,6 +124,7 @@ def wallet_facts(**changes: Any) -> WalletFacts:
         "id": WalletId(1),
         "name": "acme",
         "standing": Standing.FUNDED,
+        "low_by_runway": False,
         "zero_at": NOW + timedelta(hours=1),
         "missing_micros": 0,
         "veto": vetoes.get(changes.get("standing", Standing.FUNDED)),
@@ -144,6 +145,7 @@ def wallet_view(**changes: Any) -> WalletView:
         "zero_at": NOW + timedelta(hours=1),
         "runway_seconds": 3600,
         "missing_micros": 0,
+        "low_by_runway": False,
         "limit_reached": False,
         "now": NOW,
     }

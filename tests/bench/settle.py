@@ -21,6 +21,7 @@ START_S = 1_700_000_000
 SECONDS_PER_ROUND = 60
 RATE_PICOS = 10_000_001
 GRANT_MICROS = 1_000_000_000
+LOW_MICROS = 1_000_000  # every wallet asks for a warning
 
 SET_UP = """
 CREATE TABLE money.bench_clock (now_s double precision NOT NULL);
@@ -30,10 +31,10 @@ CREATE OR REPLACE FUNCTION money.clock() RETURNS double precision LANGUAGE sql A
 UPDATE moorage.leader SET epoch = 1, holder = 'bench', expires_at = 'infinity';
 SELECT money.publish_rate('small', {rate});
 INSERT INTO money.node (name, proven, seen_at) SELECT 'node-' || n, {start}, {start} FROM generate_series(1, 100) n;
-INSERT INTO money.wallet (name, balance_micros, seq, as_of, standing, burn_picos, due_at)
-    SELECT 'wallet-' || n, {grant}, 1, {start}, 'Funded',
-           {rate} * ({runs} / {wallets}), {start} + {grant} * 1000000::bigint / ({rate} * ({runs} / {wallets}))
-    FROM generate_series(1, {wallets}) n;
+INSERT INTO money.wallet (name, balance_micros, seq, as_of, standing, burn_picos, low_micros, zero_at, due_at)
+    SELECT 'wallet-' || n, {grant}, 1, {start}, 'Funded', {rate} * ({runs} / {wallets}), {low}, zero, zero - 200000
+    FROM generate_series(1, {wallets}) n,
+         LATERAL (SELECT {start} + {grant} * 1000000::bigint / ({rate} * ({runs} / {wallets})) AS zero) ahead;
 INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, key, effective_at)
     SELECT id, 1, -1, balance_micros, balance_micros, 'Grant', name, {start} FROM money.wallet;
 INSERT INTO money.timer (wallet_id, due_at) SELECT id, due_at FROM money.wallet;
@@ -57,7 +58,8 @@ async def measure(server: Postgres, *, runs: int, wallets: int, rounds: int) -> 
     """Fill the database, settle everybody `rounds` times, and check the books."""
     await migrate(server.url())
     connection = await asyncpg.connect(server.url())
-    numbers = {"start": START_S, "rate": RATE_PICOS, "grant": GRANT_MICROS, "runs": runs, "wallets": wallets}
+    numbers = {"start": START_S, "rate": RATE_PICOS, "grant": GRANT_MICROS, "low": LOW_MICROS}
+    numbers |= {"runs": runs, "wallets": wallets}
     await connection.execute(SET_UP.format(**numbers))
     await connection.execute("VACUUM ANALYZE")
     database = await Database.connect(server.url(), size_max=4)

@@ -77,7 +77,7 @@ def wallet_status(wallet: Wallet, view: WalletView | None, *, problem: Reason | 
     if view is None:
         return _status(wallet.metadata, {ConditionType.READY: UNREADABLE, ConditionType.FUNDED: UNREADABLE})
     ready: Verdict = (Status.TRUE, Reason.LEDGER_READY) if problem is None else (Status.FALSE, problem)
-    funded = verdicts.wallet_funded(view.standing, limit_reached=view.limit_reached)
+    funded = _wallet_funded(view)
     status = _status(wallet.metadata, {ConditionType.READY: ready, ConditionType.FUNDED: funded}) | {
         "asOf": clock.rfc3339(view.now),
         "balance": money.format_micros(view.balance_micros),
@@ -101,7 +101,7 @@ def tenant_status(
     isolated = ready if problem not in (None, Reason.AGENTS_REMAIN) else (Status.TRUE, Reason.ISOLATION_APPLIED)
     funded = (Status.FALSE, Reason.WALLET_NOT_FOUND)
     if wallet is not None:
-        funded = verdicts.wallet_funded(wallet.standing, limit_reached=wallet.limit_reached)
+        funded = _wallet_funded(wallet)
     said = {ConditionType.READY: ready, ConditionType.ISOLATED: isolated, ConditionType.FUNDED: funded}
     total, running, suspended = agents
     return _status(tenant.metadata, said) | {
@@ -113,6 +113,10 @@ def tenant_status(
 def domain_status(domain: Domain) -> StatusManifest:
     """The whole status of a Domain: this platform has no DNS provider yet, and says so."""
     return _status(domain.metadata, {ConditionType.READY: (Status.FALSE, Reason.DNS_NOT_CONFIGURED)})
+
+
+def _wallet_funded(view: WalletView) -> Verdict:
+    return verdicts.wallet_funded(view.standing, low_by_runway=view.low_by_runway, limit_reached=view.limit_reached)
 
 
 def _status(metadata: Metadata, said: dict[ConditionType, Verdict]) -> StatusManifest:

@@ -36,18 +36,21 @@ FUNDED: dict[Standing, Verdict] = {
     Standing.EXHAUSTED: (Status.FALSE, Reason.ZERO_BALANCE),
     Standing.ON_HOLD: (Status.FALSE, Reason.BILLING_ON_HOLD),
 }
+LOW_RUNWAY: Verdict = (Status.TRUE, Reason.LOW_RUNWAY)
 BUDGET_REACHED: Verdict = (Status.FALSE, Reason.BUDGET_REACHED)
 
 
-def wallet_funded(standing: Standing, *, limit_reached: bool) -> Verdict:
+def wallet_funded(standing: Standing, *, low_by_runway: bool, limit_reached: bool) -> Verdict:
     """Funded, of a wallet: what it can do; one that can pay may have spent what it may spend today."""
-    status, reason = FUNDED[standing]
-    return BUDGET_REACHED if limit_reached and status is Status.TRUE else (status, reason)
+    verdict = LOW_RUNWAY if standing is Standing.LOW and low_by_runway else FUNDED[standing]
+    return BUDGET_REACHED if limit_reached and verdict[0] is Status.TRUE else verdict
 
 
 def funded(record: AgentRecord) -> Verdict:
     """Funded, of an agent: what the money says about it, its own budget included."""
-    return wallet_funded(record.wallet.standing, limit_reached=record.wallet.veto is Veto.BUDGET_REACHED)
+    wallet = record.wallet
+    reached = wallet.veto is Veto.BUDGET_REACHED
+    return wallet_funded(wallet.standing, low_by_runway=wallet.low_by_runway, limit_reached=reached)
 
 
 def ready(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:

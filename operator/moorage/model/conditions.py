@@ -49,6 +49,7 @@ class Reason(StrEnum):
     # Money
     FUNDED = "Funded"
     LOW_BALANCE = "LowBalance"
+    LOW_RUNWAY = "LowRunway"
     ZERO_BALANCE = "ZeroBalance"
     BILLING_ON_HOLD = "BillingOnHold"
     BUDGET_REACHED = "BudgetReached"
@@ -103,7 +104,8 @@ MESSAGES: dict[Reason, str] = {
     Reason.NAME_TAKEN: "Another object that this platform does not own already has the name this one needs.",
     Reason.NODE_UNREACHABLE: "The node of the agent's pod does not answer; nothing is charged or deleted until it is back.",
     Reason.FUNDED: "The wallet can pay.",
-    Reason.LOW_BALANCE: "The wallet can pay, but its balance is low; top it up.",
+    Reason.LOW_BALANCE: "The wallet can pay, but its balance is below its lowBalance or less than a tenth above it; top it up.",
+    Reason.LOW_RUNWAY: "The wallet can pay, but has about 24 hours of runway or less at the present burn; top it up.",
     Reason.ZERO_BALANCE: "The wallet cannot pay the next second; top it up to resume.",
     Reason.BILLING_ON_HOLD: "The wallet is on hold while a payment is in question; its agents are stopped and nothing is charged or purged.",
     Reason.BUDGET_REACHED: "The budget of this agent or the spend limit of its wallet is used up for today; it resumes at midnight UTC.",

@@ -102,6 +102,7 @@ class WalletView:
     zero_at: datetime | None  # predicted, or the second that could not be paid; None while nothing burns
     runway_seconds: int | None  # until zero_at, not below 0
     missing_micros: int  # what a top-up must at least bring before agents resume
+    low_by_runway: bool  # it is Low because it will soon be empty, whatever its balance
     limit_reached: bool  # its spend limit is used up until midnight UTC
     now: datetime
 

@@ -68,6 +68,7 @@ class WalletFacts:
     id: WalletId
     name: str
     standing: Standing
+    low_by_runway: bool  # it is Low because it will soon be empty
     zero_at: datetime | None  # predicted; None while nothing burns
     missing_micros: int  # what a top-up must at least bring before agents resume; 0 when they may run
     veto: Veto | None  # what the money says about this agent now

@@ -33,6 +33,7 @@ SELECT w.id, w.name, w.standing, w.balance_micros, w.held_micros,
                          AND r.cut_at IS NULL AND n.silent IS NOT TRUE) AS burn_picos,
        money.accrued_balance_micros(w.id) AS live_balance_micros, money.zero_at(w.id) AS zero_s,
        money.missing_micros(w.id) AS missing_micros,
+       money.low_by_runway(w.id) AS low_by_runway,
        w.reached_until IS NOT NULL AS limit_reached, money.clock() AS now_s
 FROM money.wallet w WHERE w.name = $1 AND w.closed_at IS NULL
 """
@@ -97,10 +98,11 @@ class Ledger:
         resume_minimum_seconds: int | None = None,
         catchup_max_seconds: int | None = None,
         silent_after_seconds: int | None = None,
+        low_runway_seconds: int | None = None,
     ) -> None:
         """Change what is given of the ledger's policy."""
-        sql = "SELECT money.set_policy($1, $2, $3)"
-        await self._call(sql, resume_minimum_seconds, catchup_max_seconds, silent_after_seconds)
+        sql = "SELECT money.set_policy($1, $2, $3, $4)"
+        await self._call(sql, resume_minimum_seconds, catchup_max_seconds, silent_after_seconds, low_runway_seconds)
 
     async def set_budget(self, *, epoch: int, agent_uid: str, picos_per_day: int | None) -> None:
         """Set what an agent may spend in a UTC day; None for no bound. Lifts or draws the consequence at once."""
@@ -211,6 +213,7 @@ def _view(row: Any) -> WalletView:  # Any: asyncpg.Record has no types
         zero_at=None if zero_s is None else clock.from_epoch(zero_s),
         runway_seconds=None if zero_s is None else max(0, zero_s - int(row["now_s"])),
         missing_micros=row["missing_micros"],
+        low_by_runway=row["low_by_runway"],
         limit_reached=row["limit_reached"],
         now=clock.from_epoch(row["now_s"]),
     )

@@ -15,7 +15,7 @@ from dev.postgres import Postgres
 from moorage.store import ledger_verify
 from moorage.store.database import Database
 from tests.integration.money.kill_client import Client
-from tests.integration.money.stage import CATCHUP_S, PREPARED, RESUME_S, SILENT_S
+from tests.integration.money.stage import CATCHUP_S, LOW_RUNWAY_S, PREPARED, RESUME_S, SILENT_S
 from tests.integration.money.steps import GATEWAY, SIZES, TRACES
 from tests.integration.money.world import new_world
 
@@ -97,7 +97,10 @@ async def _set_the_stage(url: str, folder: Path, seed: str) -> list[Client]:
         for size, rate in SIZES.items():
             await world.ledger.publish_rate(size=size, rate_picos=rate)
         await world.ledger.set_policy(
-            resume_minimum_seconds=RESUME_S, catchup_max_seconds=CATCHUP_S, silent_after_seconds=SILENT_S
+            resume_minimum_seconds=RESUME_S,
+            catchup_max_seconds=CATCHUP_S,
+            silent_after_seconds=SILENT_S,
+            low_runway_seconds=LOW_RUNWAY_S,
         )
         await world.sql.execute(PREPARED)
         await world.sql.execute("SELECT money.register_gateway($1)", GATEWAY)

@@ -1,6 +1,7 @@
 """The ledger told again, second by second: no burn, no carry, no closed form; the independent opinion on every sum."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 PICOS = 1_000_000
@@ -75,13 +76,6 @@ class Wallet:
         """The balance as it is booked: a part of a micro counts as spent only when it is whole."""
         return math.ceil(self.picos / PICOS) + self.held
 
-    @property
-    def stands(self) -> str:
-        """In the ledger's words."""
-        if self.on_hold or self.cut is not None:
-            return "OnHold" if self.on_hold else "Exhausted"
-        return "Low" if self.micros < self.low_micros else "Funded"
-
 
 class Oracle:
     """All wallets of one ledger; each method is one call of the ledger."""
@@ -92,6 +86,7 @@ class Oracle:
         self.silent_after = silent_after
         self.resume_minimum = resume_minimum
         self.grace = grace
+        self.low_runway = 86_400
         self.prices: dict[str, list[tuple[int, int]]] = {}  # by size or meter: from when, how much
         self.nodes: dict[str, Node] = {}
         self.wallets: dict[str, Wallet] = {}
@@ -326,18 +321,37 @@ class Oracle:
         if zero is not None and not self._awaits(wallet, now):
             wallet.cut = wallet.head
 
-    def zero_until(self, wallet: Wallet, now: int) -> int | None:
-        """The first second up to now that cannot be paid if everything open goes on."""
+    def _ahead(self, wallet: Wallet, last: int) -> Iterator[tuple[int, int, int]]:
+        """Each second up to the last one if everything open goes on: what it costs, and what is left to pay it with."""
         counted = [run for run in self.open_runs(wallet) if run.burning or not (run.frozen_at or run.silent)]
         begins = {id(run): wallet.head if run.burning else max(run.cursor, wallet.head - self.catchup_max)
                   for run in counted}  # fmt: skip
         left = wallet.picos
-        for second in range(min(begins.values(), default=now + 1), now + 1):
+        for second in range(min(begins.values(), default=last + 1), last + 1):
             cost = sum(self.rate(run, second) for run in counted if begins[id(run)] <= second)
-            if cost and cost > left:
-                return max(second, wallet.head)
+            yield second, cost, left
             left -= cost
-        return None
+
+    def zero_until(self, wallet: Wallet, now: int) -> int | None:
+        """The first second up to now that cannot be paid if everything open goes on."""
+        seconds = self._ahead(wallet, now)
+        return next((max(second, wallet.head) for second, cost, left in seconds if cost and cost > left), None)
+
+    def is_low(self, wallet: Wallet) -> bool:
+        """Whether the balance is below the mark by now, or zero within the runway; what is low, a tenth above both."""
+        if wallet.low_micros == 0:
+            return False
+        mark, runway = wallet.low_micros, self.low_runway
+        if wallet.standing == "Low":
+            mark, runway = mark + -(-mark // 10), runway + -(-runway // 10)
+        now = max(self.now, wallet.head)
+        left = wallet.picos - sum(cost for _, cost, _ in self._ahead(wallet, now - 1))
+        return math.ceil(left / PICOS) + wallet.held < mark or self.zero_until(wallet, now + runway) is not None
+
+    def _stands(self, wallet: Wallet) -> str:
+        if wallet.on_hold or wallet.cut is not None:
+            return "OnHold" if wallet.on_hold else "Exhausted"
+        return "Low" if self.is_low(wallet) else "Funded"
 
     def _post(self, wallet: Wallet, micros: int) -> None:
         wallet.picos += micros * PICOS
@@ -356,7 +370,7 @@ class Oracle:
             wallet.cut = max(wallet.head, now if zero is None else zero)
         waits = wallet.cut is None and at_zero
         wallet.asked_back_at = (now if wallet.asked_back_at is None else wallet.asked_back_at) if waits else None
-        said, wallet.standing = wallet.standing, wallet.stands
+        said, wallet.standing = wallet.standing, self._stands(wallet)
         if said != wallet.standing and wallet.cut is not None:
             self._veto(wallet)
 

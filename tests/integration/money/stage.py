@@ -16,7 +16,7 @@ from tests.integration.money.oracle import Agent
 from tests.integration.money.steps import GATEWAY, SIZES, Hands, Place
 from tests.integration.money.world import START_S, World
 
-CATCHUP_S, SILENT_S, RESUME_S = 120, 40, 30
+CATCHUP_S, SILENT_S, RESUME_S, LOW_RUNWAY_S = 120, 40, 30, 60
 WALLETS = ("acme", "zoo")
 AGENTS = (*SIZES, "tiny", "large")
 GONE_SECONDS_MAX = 10
@@ -58,7 +58,10 @@ class Stage:
         for size, rate in SIZES.items():
             await world.ledger.publish_rate(size=size, rate_picos=rate)
         await world.ledger.set_policy(
-            resume_minimum_seconds=RESUME_S, catchup_max_seconds=CATCHUP_S, silent_after_seconds=SILENT_S
+            resume_minimum_seconds=RESUME_S,
+            catchup_max_seconds=CATCHUP_S,
+            silent_after_seconds=SILENT_S,
+            low_runway_seconds=LOW_RUNWAY_S,
         )
         rows = await world.sql.fetch(
             "SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c"
@@ -85,6 +88,7 @@ class Stage:
             now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S,
             grace=GRACE_MICROS,
         )  # fmt: skip
+        model.low_runway = LOW_RUNWAY_S
         model.prices = {size: [(0, picos)] for size, picos in (SIZES | STORAGE).items()}
         for wallet in WALLETS:
             await world.wallet(wallet, low_micros=low_micros)

@@ -56,16 +56,18 @@ class LedgerMachine(RuleBasedStateMachine):
     def do(self, call: Any) -> Any:  # Any: whatever the call returns
         return self.runner.run(call)
 
-    @initialize(low=st.sampled_from([0, 40]))
-    def begin(self, low: int) -> None:
+    @initialize(low=st.sampled_from([0, 41, 303]), runway=st.sampled_from([1, 45, 207]))
+    def begin(self, low: int, runway: int) -> None:
         self.pods: dict[str, Run] = {}
         self.oracle = Oracle(
             now=START_S, catchup_max=CATCHUP_S, silent_after=SILENT_S, resume_minimum=RESUME_S, grace=GRACE_MICROS
         )
+        self.oracle.low_runway = runway
         self.oracle.prices = {name: [(0, picos)] for name, picos in (SIZES | STORAGE).items()}
         self.stored: dict[str, Run] = {}
         self.freed: dict[tuple[str, int], int] = {}
         self.do(self.world.sql.execute(RESET))
+        self.do(self.world.ledger.set_policy(low_runway_seconds=runway))
         self.world.tenants.clear()
         self.do(self.world.at(START_S))
         for name in WALLETS:
@@ -229,7 +231,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(1 + twice):
             self.do(self.world.ledger.settle_all(epoch=1, chunk=chunk))
         for wallet in self.oracle.wallets.values():
-            if self.oracle.open_runs(wallet):
+            # What burns nothing is left to whoever notices that its price changes.
+            if any(not run.burning or self.oracle.rate(run, wallet.head) for run in self.oracle.open_runs(wallet)):
                 self.oracle.settle(wallet)
 
     @rule(twice=st.booleans())
@@ -243,10 +246,20 @@ class LedgerMachine(RuleBasedStateMachine):
             zero = self.oracle.zero_until(wallet, self.oracle.now) if wallet.cut is None else None
             if zero is not None and self.oracle.now - zero <= CATCHUP_S and name not in due:
                 raise AssertionError(f"the timer of {name} is late: zero at {zero}, now {self.oracle.now}")
+            if name not in due and wallet.standing == "Funded" and self.oracle.is_low(wallet):
+                raise AssertionError(f"the timer of {name} is late: it is low, now {self.oracle.now}")
         for _ in range(1 + twice):
             self.do(self.world.ledger.settle_due(epoch=1))
         for name in due:
             self.oracle.settle(self.oracle.wallets[name])
+
+    @rule(before=st.sampled_from([1, 0]))
+    def wait(self, before: int) -> None:
+        """Until the next timer is due, or the second before."""
+        due_s = self.do(self.world.sql.fetchval("SELECT min(due_at) FROM money.timer"))
+        if due_s is not None and 0 < due_s - before - self.oracle.now < 1_000:
+            self.jump(due_s - before - self.oracle.now)
+            self.settle_due(twice=False)
 
     @invariant()
     def agrees(self) -> None:

@@ -201,15 +201,3 @@ async def test_a_correction_gives_back_only_what_was_charged(world: World) -> No
     await world.close(pod, T + 50)
     assert await world.lines() == [(T, T + 50, 50, 0)]
     assert (await world.see()).balance_micros == 1_000_000 - 50 * 10
-
-
-async def test_a_low_balance_is_told_when_it_is_crossed(world: World) -> None:
-    await world.wallet(micros=10_000, low_micros=9_000)
-    await world.open(await world.agent("a"), T)
-    await world.proven_at(T + 100)
-    await world.settle()
-    assert (await world.see()).standing is Standing.FUNDED
-    await world.proven_at(T + 101)
-    assert (await world.ledger.settle_due(epoch=1)).wallets == 1
-    assert (await world.see()).standing is Standing.LOW
-    assert ("Wallet", "acme", "LowBalance") in await world.outbox()

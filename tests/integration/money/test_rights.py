@@ -22,7 +22,7 @@ CALLS = {
         "hold_settle",
         "hold_void",
     },
-    "moorage_read": CLOCK | {"current_rate", "zero_at", "missing_micros", "accrued_balance_micros"},
+    "moorage_read": CLOCK | {"current_rate", "zero_at", "missing_micros", "accrued_balance_micros", "low_by_runway"},
     "moorage_verify": CLOCK | {"zero_at", "seal_next", "broken_seal", "record_verification", "trust_lineage"},
 }
 # Of the schema `moorage`: whoever checks the books sees whom they stop, and no keys.

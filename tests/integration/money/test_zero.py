@@ -52,7 +52,7 @@ async def test_stopping_does_not_wait_for_the_proof_but_charging_does(world: Wor
     assert await world.lines() == [(T, T + 36, 30, 6)]
 
 
-async def test_a_low_mark_that_waits_for_its_proof_does_not_put_off_zero(world: World) -> None:
+async def test_a_wallet_that_was_said_to_be_low_is_still_looked_at_at_its_zero(world: World) -> None:
     await world.wallet(micros=300, low_micros=50)
     await world.open(await world.agent("a"), T)
     await world.at(T + 28)

@@ -123,6 +123,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
             id=WalletId(1),
             name="acme",
             standing=standing,
+            low_by_runway=False,
             zero_at=None,
             missing_micros=0,
             veto=veto,  # type: ignore[arg-type]

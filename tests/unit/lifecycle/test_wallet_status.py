@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from moorage.kube import status as statuses
-from moorage.lifecycle import conditions
+from moorage.lifecycle import conditions, verdicts
 from moorage.lifecycle.conditions import USAGE_AGE_MAX
 from moorage.model import clock
-from moorage.model.conditions import Reason
+from moorage.model.conditions import Reason, Status
 from moorage.model.ledger import WalletView
 from moorage.model.wallet import Standing
 from moorage.operation import RESYNC_SECONDS
@@ -65,6 +65,18 @@ def test_funded_names_the_reason_that_lasts_longest(standing: Standing, limit_re
     assert said(status_of(view))["Funded"] == funded
     tenant = conditions.tenant_status(factories.tenant(), problem=None, wallet=view, agents=(0, 0, 0))
     assert said(tenant)["Funded"] == funded
+
+
+def test_funded_says_by_which_mark_the_wallet_is_low() -> None:
+    funded = {}
+    for by_runway in (False, True):
+        status = status_of(wallet_view(standing=Standing.LOW, low_by_runway=by_runway))
+        funded[by_runway] = next(item for item in status["conditions"] if item["type"] == "Funded")
+    assert (funded[False]["reason"], funded[True]["reason"]) == ("LowBalance", "LowRunway")
+    assert "below its lowBalance" in funded[False]["message"]
+    assert "24 hours of runway" in funded[True]["message"]
+    agent = factories.agent_record(wallet=factories.wallet_facts(standing=Standing.LOW, low_by_runway=True))
+    assert verdicts.funded(agent) == (Status.TRUE, Reason.LOW_RUNWAY)
 
 
 def test_a_wallet_in_use_is_not_ready_but_still_funded() -> None:

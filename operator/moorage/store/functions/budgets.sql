@@ -97,7 +97,7 @@ BEGIN
         RETURN money.cut_runs(w, spent_out, second);
     END IF;
     w.reached_until := money.midnight_after(second);
-    PERFORM money.announce(w);
+    PERFORM money.announce(w, 'BudgetReached');
     RETURN money.cut_runs(w, NULL, second);
 END $$;
 
@@ -156,7 +156,7 @@ BEGIN
     WHERE a.wallet_id = w.id AND a.budget_picos_per_day IS NOT NULL AND a.reached_until <= t;
     IF w.reached_until <= t THEN
         w.reached_until := NULL;
-        PERFORM money.announce(w);
+        PERFORM money.announce(w, 'BudgetRenewed');
     END IF;
     RETURN money.apply_budgets(w, t);
 END $$;
@@ -188,7 +188,7 @@ BEGIN
     w.limit_picos_per_day := daily_limit;
     w.reached_until := NULL;
     PERFORM money.decide(money.apply_budgets(w, t), t);
-    PERFORM money.announce(w);
+    PERFORM money.announce(w, 'SpendLimit');
 END $$;
 
 -- Sets what an agent may spend in a day, NULL for no bound; it counts for this day as a whole.

@@ -86,7 +86,7 @@ BEGIN
     RETURN exhausted;
 END $$;
 
--- Charges locked wallets in one statement; leaves those that are due, short, waiting or crossing their low mark.
+-- Charges locked wallets in one statement; leaves those that are due (at zero, low), short, waiting or below their mark.
 -- A locked row stays where it is, so the update finds it by its place. The generic plan keeps the planner from
 -- scanning the whole table once per chunk.
 CREATE FUNCTION money.settle_many(ids bigint[], t bigint, horizon_s bigint) RETURNS bigint

@@ -1,14 +1,15 @@
 -- What follows from a wallet's balance: its zero, its standing, its agents' stop and return, the end of a run.
 -- Still inner functions; each expects the wallet row to be locked.
 
--- The first second the wallet cannot pay if everything open goes on; NULL when nothing burns.
-CREATE FUNCTION money.predicted_zero(w money.wallet) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+-- The seconds at which the wallet's burn changes if everything open goes on, and by how much; the first is what it owes.
+CREATE FUNCTION money.demand_ahead(w money.wallet, OUT seconds bigint[], OUT rates bigint[])
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    seconds bigint[] := ARRAY[w.as_of];
-    rates   bigint[] := ARRAY[w.burn_picos];
-    oldest  bigint := w.as_of;
-    steps   money.price_step[] := money.price_steps(w, 9223372036854775807);
+    oldest bigint := w.as_of;
+    steps  money.price_step[] := money.price_steps(w, 9223372036854775807);
 BEGIN
+    seconds := ARRAY[w.as_of];
+    rates := ARRAY[w.burn_picos];
     IF w.waiting > 0 OR cardinality(steps) > 0 THEN
         oldest := w.as_of - (SELECT catchup_max_seconds FROM money.policy);
         SELECT array_agg(s.second ORDER BY s.second, s.rate), array_agg(s.rate ORDER BY s.second, s.rate)
@@ -23,8 +24,41 @@ BEGIN
               FROM unnest(steps) p JOIN money.run r ON r.id = p.run_id LEFT JOIN money.node n ON n.name = r.node
               WHERE r.in_burn OR r.cut_at IS NULL AND n.silent IS NOT TRUE) s;
     END IF;
+END $$;
+
+-- The first second the wallet cannot pay if everything open goes on; NULL when nothing burns.
+CREATE FUNCTION money.predicted_zero(w money.wallet) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    ahead record := money.demand_ahead(w);
+BEGIN
     RETURN (SELECT CASE WHEN zero IS NOT NULL THEN greatest(zero, w.as_of) END
-            FROM money.first_unpaid(seconds, rates, money.available_picos(w), NULL));
+            FROM money.first_unpaid(ahead.seconds, ahead.rates, money.available_picos(w), NULL));
+END $$;
+
+-- The first second at which the wallet is low if everything open goes on, NULL when never: its balance is below its mark,
+-- or its zero, which the row knows, as near as the runway. What is low stays low until it is a tenth above both.
+CREATE FUNCTION money.low_at(w money.wallet) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    mark     bigint := w.low_micros;
+    runway_s bigint := (SELECT low_runway_seconds FROM money.policy);
+    ahead    record;
+    below_s  bigint;
+BEGIN
+    IF mark = 0 THEN
+        RETURN NULL;
+    END IF;
+    IF w.standing = 'Low' THEN
+        mark := mark + (mark + 9) / 10;
+        runway_s := runway_s + (runway_s + 9) / 10;
+    END IF;
+    IF w.balance_micros < mark THEN
+        RETURN w.as_of;
+    END IF;
+    ahead := money.demand_ahead(w);
+    -- A part of a micro counts as spent when it is whole; the second that spends it is over at the next one.
+    below_s := 1 + (money.first_unpaid(
+        ahead.seconds, ahead.rates, (w.balance_micros - mark + 1) * 1000000 - w.carry_picos - 1, NULL)).zero;
+    RETURN least(below_s, w.zero_at - runway_s);
 END $$;
 
 -- What a top-up must at least bring before the agents of an exhausted wallet resume; 0 when they may run.
@@ -91,7 +125,7 @@ BEGIN
         resumed := back.resumed;
     END IF;
     concluded := money.decide(w, t);
-    PERFORM money.announce(concluded);
+    PERFORM money.announce(concluded, CASE WHEN concluded.standing <> 'Funded' THEN 'Balance' END);
 END $$;
 
 -- The next moment somebody has to look at this wallet; always in the future, NULL when nothing can happen by itself.
@@ -99,18 +133,27 @@ CREATE FUNCTION money.next_look(w money.wallet, zero bigint, t bigint) RETURNS b
 DECLARE
     -- Something is due, but its proof is late or slices may still come back.
     again_s constant bigint := coalesce(w.reclaim_at + (SELECT reclaim_seconds FROM money.policy), t + 5);
-    low_s   bigint;
 BEGIN
     IF w.cut_at IS NOT NULL THEN
         RETURN CASE WHEN w.burn_picos > 0 AND w.as_of < w.cut_at THEN again_s END;
     END IF;
-    IF w.standing = 'Funded' AND w.burn_picos > 0 AND w.low_micros > 0 THEN
-        low_s := w.as_of + 1 + greatest(
-            0, money.available_picos(w) - (w.low_micros - w.held_micros) * 1000000) / w.burn_picos;
-    END IF;
-    -- Each on its own: a low mark that waits for its proof must not put off a zero that comes sooner.
-    RETURN least(CASE WHEN zero <= t THEN again_s ELSE zero END, CASE WHEN low_s <= t THEN again_s ELSE low_s END,
+    -- Each on its own: a budget that waits for its proof must not put off a zero that comes sooner.
+    RETURN least(CASE WHEN zero <= t THEN again_s ELSE zero END,
+                 CASE WHEN w.standing = 'Funded' THEN money.low_at(w) END,
                  CASE WHEN w.reach_at <= t THEN again_s ELSE w.reach_at END, money.next_renewal(w));
+END $$;
+
+-- Lets the clock look at wallets within its next second, because something that counts for them has changed elsewhere.
+CREATE FUNCTION money.look_soon(ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    t bigint := money.now_s();
+BEGIN
+    PERFORM 1 FROM money.wallet x WHERE x.id = ANY (ids) ORDER BY x.id FOR NO KEY UPDATE;
+    WITH sooner AS (
+        UPDATE money.wallet x SET due_at = t
+        WHERE x.id = ANY (ids) AND x.cut_at IS NULL AND (x.due_at <= t) IS NOT TRUE RETURNING x.id)
+    INSERT INTO money.timer (wallet_id, due_at) SELECT id, t FROM sooner
+    ON CONFLICT (wallet_id) DO UPDATE SET due_at = excluded.due_at;
 END $$;
 
 -- Draws the consequences of a wallet's new balance and burn, and writes the row. The caller read the row after it
@@ -132,7 +175,7 @@ BEGIN
     END IF;
     w.reclaim_at := CASE WHEN w.cut_at IS NULL AND at_zero THEN coalesce(asked, t) END;
     w.standing := CASE WHEN w.on_hold THEN 'OnHold' WHEN w.cut_at IS NOT NULL THEN 'Exhausted'
-                       WHEN w.balance_micros < w.low_micros THEN 'Low' ELSE 'Funded' END;
+                       WHEN money.low_at(w) <= t THEN 'Low' ELSE 'Funded' END;
     w.due_at := money.next_look(w, w.zero_at, t);
     -- An early look is cheap, moving a timer is not: it stays when it comes sooner, and goes well ahead when it must
     -- move, since whoever spends moves it again and again.
@@ -159,18 +202,20 @@ BEGIN
             PERFORM money.veto_agents(w);
         END IF;
         PERFORM money.announce(w);
-    ELSIF asked IS NULL AND w.reclaim_at IS NOT NULL THEN
-        PERFORM money.announce(w);
+    END IF;
+    IF asked IS NULL AND w.reclaim_at IS NOT NULL THEN
+        PERFORM money.announce(w, 'Reclaim');
     END IF;
     RETURN w;
 END $$;
 
--- Tells the operator that a wallet changed; the outbox row is the message, the notification only a hint.
-CREATE FUNCTION money.announce(w money.wallet) RETURNS void LANGUAGE plpgsql AS $$
+-- Tells the operator that a wallet changed; the outbox row is the message, the notification only a hint. Other news than
+-- the standing is given, so that a standing is told once.
+CREATE FUNCTION money.announce(w money.wallet, news text DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO moorage.outbox (kind, name, reason)
-    VALUES ('Wallet', w.name, CASE WHEN w.reclaim_at IS NOT NULL THEN 'Reclaim' ELSE CASE w.standing
+    VALUES ('Wallet', w.name, coalesce(news, CASE w.standing
         WHEN 'Exhausted' THEN 'ZeroBalance' WHEN 'OnHold' THEN 'BillingOnHold' WHEN 'Low' THEN 'LowBalance'
-        ELSE 'Funded' END END);
+        ELSE 'Funded' END));
     PERFORM pg_notify('moorage', '');
 END $$;

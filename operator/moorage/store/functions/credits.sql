@@ -114,7 +114,7 @@ BEGIN
     UPDATE money.credit_grant x SET expired_micros = gone WHERE x.id = g.id AND x.expired_micros IS NULL;
     IF FOUND AND gone > 0 THEN
         w := money.post(w, CASE g.kind WHEN 'Promo' THEN -10 ELSE -11 END, -gone, 'Expiry', 'Expiry/' || g.id, t);
-        PERFORM money.announce(money.decide(w, t));
+        PERFORM money.announce(money.decide(w, t), 'Balance');
     END IF;
 END $$;
 

@@ -36,13 +36,29 @@ BEGIN
             WHERE a.uid = agent);
 END $$;
 
-CREATE FUNCTION money.set_policy(resume_minimum bigint, catchup_max bigint, silent_after bigint) RETURNS void
+-- Whether a low wallet is low because it will soon be empty; its balance alone may be above its mark.
+CREATE FUNCTION money.low_by_runway(wallet_id bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
+BEGIN
+    RETURN (SELECT w.standing = 'Low' AND coalesce(
+                w.zero_at - money.now_s() <= p.low_runway_seconds + (p.low_runway_seconds + 9) / 10, false)
+            FROM money.wallet w CROSS JOIN money.policy p WHERE w.id = low_by_runway.wallet_id);
+END $$;
+
+CREATE FUNCTION money.set_policy(resume_minimum bigint, catchup_max bigint, silent_after bigint, low_runway bigint)
+RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
+DECLARE
+    low_before bigint := (SELECT low_runway_seconds FROM money.policy);
 BEGIN
     UPDATE money.policy SET
         resume_minimum_seconds = coalesce(resume_minimum, resume_minimum_seconds),
         catchup_max_seconds = coalesce(catchup_max, catchup_max_seconds),
-        silent_after_seconds = coalesce(silent_after, silent_after_seconds);
+        silent_after_seconds = coalesce(silent_after, silent_after_seconds),
+        low_runway_seconds = coalesce(low_runway, low_runway_seconds);
+    IF low_runway <> low_before THEN
+        PERFORM money.look_soon(ARRAY(SELECT w.id FROM money.wallet w WHERE w.low_micros > 0));
+    END IF;
 END $$;
 
 CREATE FUNCTION money.ensure_wallet(epoch bigint, wallet_name text, cr uuid, low bigint, daily_limit bigint)

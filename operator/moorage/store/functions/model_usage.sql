@@ -15,6 +15,24 @@ BEGIN
     RETURN picos;
 END $$;
 
+-- What was spent brings a wallet below its mark sooner than its timer knows. The timer goes well ahead, since whoever
+-- spends moves it again and again; with runs that wait it is due at once.
+CREATE FUNCTION money.mind_marks(leases uuid[], t bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    WITH below AS (
+        SELECT w.id, CASE WHEN w.waiting > 0 THEN t ELSE w.as_of
+                   + ((w.balance_micros - w.low_micros) * 1000000 - w.carry_picos) / nullif(w.burn_picos, 0) END AS second
+        FROM money.wallet w
+        WHERE w.id IN (SELECT l.wallet_id FROM money.lease l WHERE l.id = ANY (leases))
+          AND w.standing = 'Funded' AND w.low_micros > 0
+    ), sooner AS (
+        UPDATE money.wallet w
+        SET due_at = CASE WHEN b.second - t > 15 THEN t + (b.second - t) * 9 / 10 ELSE b.second END
+        FROM below b WHERE w.id = b.id AND b.second < w.due_at RETURNING w.id, w.due_at
+    )
+    UPDATE money.timer m SET due_at = s.due_at FROM sooner s WHERE m.wallet_id = s.id;
+END $$;
+
 -- Records a batch and charges the leases; returns, for the wallets whose row could not simply follow, what they owe.
 -- An open lease of a covered wallet pays up to its grant. A wallet is covered unless a refund took what was set aside.
 CREATE FUNCTION money.charge_leases(
@@ -127,6 +145,7 @@ BEGIN
         t := greatest(t, w.as_of);
         w := money.follow_leases(w, owes.micros, rest.over_leases, rest.over_picos, t);
     END LOOP;
+    PERFORM money.mind_marks(leases, t);
     RETURN QUERY SELECT l.id, l.granted_micros, l.spent_picos, l.state, x.standing,
                         x.reclaim_at IS NOT NULL OR x.reached_until IS NOT NULL
                  FROM money.lease l JOIN money.wallet x ON x.id = l.wallet_id WHERE l.id = ANY (leases) ORDER BY l.id;

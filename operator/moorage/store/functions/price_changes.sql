@@ -49,6 +49,15 @@ BEGIN
     RETURN w;
 END $$;
 
+-- A new version moves the zero of everybody whose runs will meet it; a wallet that asks for a warning hears of it now.
+CREATE FUNCTION money.foresee(made money.rate) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM money.look_soon(ARRAY(
+        SELECT DISTINCT r.wallet_id FROM money.rate old JOIN money.run r ON r.rate_id = old.id AND r.ended IS NULL
+        JOIN money.wallet w ON w.id = r.wallet_id AND w.low_micros > 0
+        WHERE old.meter = made.meter AND old.class = made.class));
+END $$;
+
 -- Wallets with runs in burn for which another price is valid by a second that can be charged.
 CREATE FUNCTION money.wallets_to_reprice(by_s bigint, after_wallet bigint, wallets_max bigint) RETURNS bigint[]
 LANGUAGE plpgsql STABLE AS $$

@@ -67,6 +67,7 @@ BEGIN
     INSERT INTO money.rate (proposal_id, meter, class, rate_picos, valid_from)
     VALUES (p.id, p.meter, p.class, p.rate_picos, greatest(p.valid_from, money.earliest_change(p.meter, p.class)))
     RETURNING * INTO made;
+    PERFORM money.foresee(made);
     RETURN made;
 END $$;
 

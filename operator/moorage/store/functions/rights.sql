@@ -4,10 +4,10 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA money, moorage FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION moorage.require_epoch(bigint) TO moorage_app;
 GRANT EXECUTE ON FUNCTION
     money.clock(), money.now_s(), money.current_rate(text, text), money.zero_at(bigint), money.missing_micros(bigint),
-    money.accrued_balance_micros(bigint)
+    money.accrued_balance_micros(bigint), money.low_by_runway(bigint)
 TO moorage_app, moorage_read;
 GRANT EXECUTE ON FUNCTION
-    money.set_policy(bigint, bigint, bigint),
+    money.set_policy(bigint, bigint, bigint, bigint),
     money.ensure_wallet(bigint, text, uuid, bigint, bigint), money.grant_credit(text, bigint, text, text, text),
     money.open_run(bigint, uuid, uuid, text, text, text, bigint), money.close_run(bigint, uuid, bigint, text),
     money.prove(bigint, text[], bigint[]), money.park_silent(bigint, integer),

@@ -5,24 +5,39 @@ from moorage.store.invariants.invariant import Invariant
 INVARIANTS = (
     Invariant(
         "I-14",
-        "a wallet's standing is what its balance and holds say, and a stopped one is charged to its cut and no further",
-        """SELECT id, name FROM money.wallet
-           WHERE standing <> CASE WHEN on_hold THEN 'OnHold' WHEN cut_at IS NOT NULL THEN 'Exhausted'
-                                  WHEN balance_micros < low_micros THEN 'Low' ELSE 'Funded' END
-              OR (cut_at IS NULL AND balance_micros <= 0) OR as_of > cut_at""",
+        "a wallet's standing is what its balance, runway and holds say, and a stopped one is charged to its cut and no"
+        " further",
+        # A low wallet may also be low by what is not proven yet, or because it is not a tenth above its marks. Whose
+        # timer is due may have to learn of a new price or policy first.
+        """SELECT w.id, w.name FROM money.wallet w CROSS JOIN money.policy p
+           WHERE CASE WHEN w.on_hold THEN w.standing <> 'OnHold'
+                      WHEN w.cut_at IS NOT NULL THEN w.standing <> 'Exhausted'
+                      WHEN w.low_micros = 0 THEN w.standing <> 'Funded'
+                      WHEN w.standing = 'Low'
+                      THEN w.zero_at IS NULL AND w.balance_micros >= w.low_micros + (w.low_micros + 9) / 10
+                      ELSE w.balance_micros < w.low_micros
+                           OR w.zero_at - w.as_of <= p.low_runway_seconds AND w.due_at > money.now_s() END
+              OR (w.cut_at IS NULL AND w.balance_micros <= 0) OR w.as_of > w.cut_at""",
     ),
     Invariant(
         "I-15",
-        "no burning wallet is without a timer, none is later than a zero to come, and the wallet's copy of it is true",
+        "no burning wallet is without a timer, none is later than what it waits for, and the wallet's copy is true",
         """SELECT w.id, w.name FROM money.wallet w LEFT JOIN money.timer t ON t.wallet_id = w.id
+               CROSS JOIN money.policy p
            WHERE w.due_at IS DISTINCT FROM t.due_at
               OR (w.cut_at IS NULL AND w.burn_picos > 0
                   AND (t.due_at IS NULL
-                       -- A price to come moves the zero; the timer follows when the price becomes valid.
-                       OR t.due_at > money.zero_at(w.id) AND money.zero_at(w.id) > money.now_s() AND NOT EXISTS (
-                           SELECT 1 FROM money.run r JOIN money.rate p ON p.id = r.rate_id JOIN money.rate n
-                               ON n.meter = p.meter AND n.class = p.class AND n.valid_from > p.valid_from
-                           WHERE r.wallet_id = w.id AND r.ended IS NULL)))""",
+                       OR (t.due_at > money.zero_at(w.id) AND money.zero_at(w.id) > money.now_s()
+                           OR w.standing = 'Funded' AND w.low_micros > 0 AND t.due_at > money.now_s()
+                              AND (t.due_at > w.zero_at - p.low_runway_seconds
+                                   OR w.waiting = 0 AND t.due_at - w.as_of - 1 > (
+                                       (w.balance_micros - w.low_micros + 1) * 1000000 - w.carry_picos - 1)
+                                       / w.burn_picos))
+                           -- A price to come moves both; the timer of zero follows when the price becomes valid.
+                           AND NOT EXISTS (
+                               SELECT 1 FROM money.run r JOIN money.rate p ON p.id = r.rate_id JOIN money.rate n
+                                   ON n.meter = p.meter AND n.class = p.class AND n.valid_from > p.valid_from
+                               WHERE r.wallet_id = w.id AND r.ended IS NULL)))""",
     ),
     Invariant(
         "I-19",

@@ -29,7 +29,8 @@ CREATE TABLE money.policy (
     -- A price that changes by more than this factor, against the last or yesterday's, needs a second person.
     rate_factor_max        bigint NOT NULL DEFAULT 3 CHECK (rate_factor_max BETWEEN 1 AND 1000),
     -- Longer than any transaction: whoever charges beyond a price change has seen that change.
-    rate_lead_seconds      bigint NOT NULL DEFAULT 60 CHECK (rate_lead_seconds BETWEEN 60 AND 86400)
+    rate_lead_seconds      bigint NOT NULL DEFAULT 60 CHECK (rate_lead_seconds BETWEEN 60 AND 86400),
+    low_runway_seconds     bigint NOT NULL DEFAULT 86400 CHECK (low_runway_seconds BETWEEN 1 AND 2592000)  -- empty so soon
 );
 INSERT INTO money.policy DEFAULT VALUES;
 
@@ -50,7 +51,7 @@ CREATE TABLE money.wallet (
     standing       text NOT NULL CHECK (standing IN ('Funded', 'Low', 'Exhausted', 'OnHold')),
     cut_at         bigint,                                             -- nothing is charged from this second on
     on_hold        boolean NOT NULL DEFAULT false,                     -- a dispute, a check or a person stops it
-    low_micros     bigint NOT NULL DEFAULT 0 CHECK (low_micros >= 0),
+    low_micros     bigint NOT NULL DEFAULT 0 CHECK (low_micros >= 0),  -- below it, or empty soon, it is low; 0: never
     limit_picos_per_day bigint CHECK (limit_picos_per_day > 0),          -- what its agents may spend in a day
     reached_until  bigint,                                             -- the limit is spent until this midnight
     reach_at       bigint,                                             -- when a budget or the limit will be reached
@@ -223,7 +224,7 @@ CREATE TABLE money.system_entry (
     CHECK (debit <> credit)
 );
 
--- When to look at a wallet next: its zero or its low mark, whichever comes first. Early is allowed, late is not.
+-- When to look at a wallet next: when it is low, or at zero, whichever comes first. Early is allowed, late is not.
 CREATE TABLE money.timer (
     wallet_id bigint PRIMARY KEY REFERENCES money.wallet,
     due_at    bigint NOT NULL
