@@ -66,6 +66,14 @@ async def test_a_charge_of_everybody_leaves_the_wallet_that_becomes_low_to_its_s
         assert (await world.see()).balance_micros == DAY_MICROS + 1_000 - (second - T) * BURN_MICROS
 
 
+async def test_a_charge_of_everybody_finds_who_is_low_where_nothing_new_is_proven(world: World) -> None:
+    await world.wallet(micros=DAY_MICROS + 1_000, low_micros=1)
+    await world.open(await world.agent("a"), T)
+    await world.at(T + 100)
+    await world.settle()
+    assert (await world.see()).standing is Standing.LOW
+
+
 async def test_another_agent_that_starts_makes_a_wallet_low_by_its_runway(world: World) -> None:
     await world.wallet(micros=2 * DAY_MICROS, low_micros=1)
     await world.open(await world.agent("a"), T)
