@@ -86,24 +86,32 @@ BEGIN
     RETURN exhausted;
 END $$;
 
--- Charges locked wallets in one statement; leaves those that are due (at zero, low), short, waiting or below their mark.
--- A locked row stays where it is, so the update finds it by its place. The generic plan keeps the planner from
--- scanning the whole table once per chunk.
+-- What a wallet owes up to the horizon, where paying it is all there is to do; NULL where the exact path has to look: the
+-- wallet is due (at zero, low), short, waiting, or below its mark. Multiplies only what was found affordable.
+CREATE FUNCTION money.plainly_owed(w money.wallet, t bigint, horizon_s bigint, oldest bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN w.cut_at IS NULL AND w.waiting = 0 AND w.as_of < horizon_s AND w.as_of >= oldest AND w.due_at > t
+             AND (w.reach_at < horizon_s) IS NOT TRUE
+             AND ((w.balance_micros - w.held_micros) * 1000000 - w.carry_picos) / nullif(w.burn_picos, 0) > t - w.as_of
+        THEN CASE
+            WHEN w.balance_micros - (w.carry_picos + w.burn_picos * (horizon_s - w.as_of)) / 1000000
+                 >= CASE w.standing WHEN 'Low' THEN w.held_micros ELSE w.low_micros END
+            THEN w.burn_picos * (horizon_s - w.as_of) END END
+$$;
+
+-- Charges locked wallets in one statement, but for those that the exact path has to look at. A locked row stays where it
+-- is, so the update finds it by its place. The generic plan keeps the planner from scanning the whole table once per
+-- chunk.
 CREATE FUNCTION money.settle_many(ids bigint[], t bigint, horizon_s bigint) RETURNS bigint
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+    oldest  bigint := horizon_s - (SELECT catchup_max_seconds FROM money.policy);
     settled bigint;
 BEGIN
     WITH owed AS MATERIALIZED (
-        SELECT w.ctid AS place, CASE WHEN money_available / nullif(w.burn_picos, 0) > t - w.as_of
-                          THEN w.carry_picos + w.burn_picos * (horizon_s - w.as_of) END AS total_picos,
-               CASE w.standing WHEN 'Low' THEN w.held_micros ELSE w.low_micros END AS stay_above_micros
-        FROM money.wallet w
-        CROSS JOIN LATERAL (
-            SELECT (w.balance_micros - w.held_micros) * 1000000 - w.carry_picos AS money_available) available
-        WHERE w.id = ANY (ids) AND w.cut_at IS NULL AND w.waiting = 0 AND w.as_of < horizon_s AND w.due_at > t
-          AND w.as_of >= horizon_s - (SELECT catchup_max_seconds FROM money.policy)
-          AND (w.reach_at < horizon_s) IS NOT TRUE
+        SELECT w.ctid AS place, w.carry_picos + money.plainly_owed(w, t, horizon_s, oldest) AS total_picos
+        FROM money.wallet w WHERE w.id = ANY (ids)
     ), charged AS (
         UPDATE money.wallet w SET
             balance_micros = w.balance_micros - o.total_picos / 1000000,
@@ -111,7 +119,7 @@ BEGIN
             seq = w.seq + (o.total_picos >= 1000000)::integer,
             as_of = horizon_s
         FROM owed o
-        WHERE w.ctid = o.place AND w.balance_micros - o.total_picos / 1000000 >= o.stay_above_micros
+        WHERE w.ctid = o.place AND o.total_picos IS NOT NULL
         RETURNING w.id, w.seq, w.balance_micros, o.total_picos / 1000000 AS micros
     ), posted AS (
         INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, effective_at)
@@ -119,6 +127,23 @@ BEGIN
     )
     SELECT count(*) INTO settled FROM charged;
     RETURN settled;
+END $$;
+
+-- The same for one locked wallet, without what a statement over many costs.
+CREATE FUNCTION money.settle_single(wallet_id bigint, t bigint, horizon_s bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    found record;
+    w     money.wallet;
+BEGIN
+    SELECT x AS wallet, money.plainly_owed(x, t, horizon_s, horizon_s - p.catchup_max_seconds) AS picos INTO found
+    FROM money.wallet x CROSS JOIN money.policy p WHERE x.id = wallet_id;
+    IF found.picos IS NULL THEN
+        RETURN 0;
+    END IF;
+    w := money.post_usage(found.wallet, found.picos, 'Usage', NULL, horizon_s);
+    UPDATE money.wallet x SET balance_micros = w.balance_micros, carry_picos = w.carry_picos, seq = w.seq, as_of = horizon_s
+    WHERE x.id = wallet_id;
+    RETURN 1;
 END $$;
 
 -- Wallets whose timer is due, oldest first. Timers are chosen without a lock: settling twice charges once.
@@ -147,9 +172,10 @@ BEGIN
     IF money.prices_moved(horizon_s) THEN
         repriced := money.wallets_to_reprice(horizon_s, 0, 9223372036854775807);
     END IF;
-    wallets := money.settle_many(
-        CASE WHEN repriced = '{}' THEN ids
-             ELSE ARRAY(SELECT i FROM unnest(ids) i WHERE i <> ALL (repriced)) END, t, horizon_s);
+    wallets := CASE
+        WHEN cardinality(ids) = 1 AND repriced = '{}' THEN money.settle_single(ids[1], t, horizon_s)
+        WHEN repriced = '{}' THEN money.settle_many(ids, t, horizon_s)
+        ELSE money.settle_many(ARRAY(SELECT i FROM unnest(ids) i WHERE i <> ALL (repriced)), t, horizon_s) END;
     exhausted := 0;
     IF wallets < cardinality(ids) THEN
         rest := ARRAY(SELECT x.id FROM money.wallet x
@@ -166,11 +192,14 @@ CREATE FUNCTION money.settle_range(
     epoch bigint, after_wallet bigint, upto_wallet bigint, OUT wallets bigint, OUT exhausted integer
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
-    ids bigint[];
+    ids  bigint[];
+    done record;
 BEGIN
     PERFORM moorage.require_epoch(epoch);
     ids := ARRAY(SELECT x.id FROM money.wallet x
                  WHERE x.id > after_wallet AND x.id <= upto_wallet AND (x.burn_picos > 0 OR x.waiting > 0)
                  ORDER BY x.id FOR NO KEY UPDATE);
-    SELECT s.wallets, s.exhausted INTO wallets, exhausted FROM money.settle_ids(ids) s;
+    done := money.settle_ids(ids);
+    wallets := done.wallets;
+    exhausted := done.exhausted;
 END $$;
