@@ -33,7 +33,7 @@ RESYNC_SECONDS = (600.0, 1200.0)
 
 
 def measured(controllers: Mapping[str, Reconcile], metrics: Metrics, rng: random.Random) -> Reconcile:
-    """One entry for the queue, which logs what fails: the kind's reconcile, counted, and looked at again after a while."""
+    """One entry for the queue: the kind's reconcile, counted, and looked at again after a while. The queue logs."""
 
     async def reconcile(key: Key) -> float | None:
         started = time.perf_counter()
