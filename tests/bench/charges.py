@@ -20,7 +20,7 @@ from moorage.store.database import Database
 from moorage.store.ledger import Ledger
 from moorage.store.migrate import migrate
 from tests.bench import durable
-from tests.bench.settle import GRANT_MICROS, RATE_PICOS, SECONDS_PER_ROUND, SET_UP, START_S
+from tests.bench.settle import GRANT_MICROS, LOW_MICROS, RATE_PICOS, SECONDS_PER_ROUND, SET_UP, START_S
 
 DUE_WALLETS = 500
 CLIENTS = (8, 16)
@@ -76,7 +76,8 @@ async def _database(server: Postgres, name: str, *, runs: int, wallets: int, gra
     server.psql(f"CREATE DATABASE {name}")
     await migrate(server.url(name))
     owner = await asyncpg.connect(server.url(name))
-    numbers = {"start": START_S, "rate": RATE_PICOS, "grant": grant, "runs": runs, "wallets": wallets}
+    numbers = {"start": START_S, "rate": RATE_PICOS, "grant": grant, "low": LOW_MICROS}
+    numbers |= {"runs": runs, "wallets": wallets}
     await owner.execute("SET session_replication_role = replica")  # foreign keys that hold by construction
     await owner.execute(SET_UP.format(**numbers))
     await owner.execute("RESET session_replication_role")

@@ -26,7 +26,7 @@ from moorage.store.migrate import migrate
 from moorage.store.payments import Payments
 from tests.bench import durable
 from tests.bench.report import percentile
-from tests.bench.settle import GRANT_MICROS, RATE_PICOS, SECONDS_PER_ROUND, SET_UP, START_S
+from tests.bench.settle import GRANT_MICROS, LOW_MICROS, RATE_PICOS, SECONDS_PER_ROUND, SET_UP, START_S
 from tests.fakes.payment_provider import PaymentProvider
 
 EVENTS_PER_OBJECT = 10
@@ -55,7 +55,8 @@ async def measure(server: Postgres, *, runs: int, objects: int, seconds: int, ro
     server.psql("CREATE DATABASE charged")
     await migrate(server.url("charged"))
     owner = await asyncpg.connect(server.url("charged"))
-    numbers = {"start": START_S, "rate": RATE_PICOS, "grant": GRANT_MICROS, "runs": runs, "wallets": runs}
+    numbers = {"start": START_S, "rate": RATE_PICOS, "grant": GRANT_MICROS, "low": LOW_MICROS}
+    numbers |= {"runs": runs, "wallets": runs}
     await owner.execute(SET_UP.format(**numbers))
     await owner.execute(BARE.format(wallets=runs))
     await owner.execute("VACUUM ANALYZE")
