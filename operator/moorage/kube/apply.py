@@ -161,8 +161,8 @@ class Applier:
     def _written(self, kind: Kind, path: str, manifest: Manifest, raw: bytes) -> bool:
         self._world.store(kind, raw)
         if kind not in IMMUTABLE:
-            # A value that the server writes in its own way ("1000m" as "1") never looks covered. What was answered
-            # to the very same wish is as good as it gets until the object changes: no loop of writes.
+            # A value that the server writes in its own way never looks covered. What was answered to the very same
+            # wish is as good as it gets until the object changes: no loop of writes.
             answer = manifest_of(wire.decoded(Live, raw))
             if not covers(answer, manifest):
                 log.warning("the server keeps a manifest differently", extra={"path": path})

@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from moorage.kube import quantity
 from moorage.kube.objects import COMPARED
 
 # Maps of which we own every entry: one that we no longer want must go, so here more is not a match.
 WHOLE = frozenset({"data", "hard", "matchLabels", "podSelector", "namespaceSelector", "selector", "nodeSelector"})
+# Maps of quantities, which the server keeps in a spelling of its own.
+QUANTITIES = frozenset({"hard", "requests", "limits"})
 METADATA = ("labels", "annotations", "ownerReferences")
 UNCOMPARED = frozenset({"apiVersion", "kind", "metadata"})
 
 
 def covers(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
-    """Whether every field of the manifest has its value in the live object; quantities must be canonical.
+    """Whether every field of the manifest has its value in the live object; a quantity may be spelt otherwise.
 
     The server leaves out empty lists and maps, so an empty one in the manifest matches an absent one.
     """
@@ -27,7 +30,7 @@ def covers(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
 
 def _holds(live: Any, desired: Any, name: str) -> bool:
     if isinstance(desired, Mapping):
-        return _holds_map(live or {}, desired, whole=name in WHOLE)
+        return _holds_map(live or {}, desired, name)
     if isinstance(desired, list | tuple):
         return _holds_list(live or [], desired)
     if desired is None:
@@ -35,10 +38,17 @@ def _holds(live: Any, desired: Any, name: str) -> bool:
     return type(live) is type(desired) and bool(live == desired)
 
 
-def _holds_map(live: Any, desired: Mapping[str, Any], *, whole: bool) -> bool:
-    if not isinstance(live, Mapping) or (whole and live.keys() - desired.keys()):
+def _holds_map(live: Any, desired: Mapping[str, Any], its_name: str) -> bool:
+    if not isinstance(live, Mapping) or (its_name in WHOLE and live.keys() - desired.keys()):
         return False
+    if its_name in QUANTITIES:
+        return all(_is_as_much(live.get(name), value) for name, value in desired.items())
     return all(_holds(live.get(name), value, name) for name, value in desired.items())
+
+
+def _is_as_much(live: Any, desired: Any) -> bool:
+    wanted = quantity.number(desired)
+    return _holds(live, desired, "") if wanted is None else quantity.number(live) == wanted
 
 
 def _holds_list(live: Any, desired: Sequence[Any]) -> bool:

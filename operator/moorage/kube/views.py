@@ -1,9 +1,8 @@
 """From what the server says of a pod, claim or job to what the rest of the house sees of it; pure."""
 
-import re
 from datetime import datetime
-from decimal import Decimal
 
+from moorage.kube import quantity
 from moorage.kube.objects import ContainerStatus, Job, Live, Owner, Pod
 from moorage.model.names import CORE_NAMESPACE_PREFIX, GROUP, Key, PodUid
 from moorage.model.observation import JobOutcome, JobView, PodPhase, PodView, VolumeView
@@ -13,12 +12,6 @@ JOB_PREFIX = "mover-"  # names.mover_job
 NO_CONTAINER = ContainerStatus(name=AGENT_CONTAINER)
 
 BYTES_PER_MIB = 1 << 20
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:(k|Ki|m|[MGTPE]i?)|[eE]([0-9]{1,2}))?")
-_SUFFIXES = {"m": Decimal("0.001"), "k": Decimal(1000), "Ki": Decimal(1024)} | {
-    letter + i: Decimal(base) ** power
-    for power, letter in enumerate("MGTPE", start=2)
-    for i, base in (("", 1000), ("i", 1024))
-}
 
 
 def agent_container(pod: Pod) -> ContainerStatus:
@@ -130,11 +123,8 @@ def is_bound(claim: Live) -> bool:
 def capacity_mib(claim: Live) -> int | None:
     """Whole MiB of the claim's volume, at least one; None while it has none."""
     said = ((claim.status or {}).get("capacity") or {}).get("storage")
-    quantity = _QUANTITY.fullmatch(said) if isinstance(said, str) and is_bound(claim) else None
-    if quantity is None:
-        return None
-    number, suffix, exponent = quantity.groups()
-    return max(1, int(Decimal(number) * _SUFFIXES.get(suffix, Decimal(1)) * 10 ** int(exponent or 0)) // BYTES_PER_MIB)
+    size_bytes = quantity.number(said) if is_bound(claim) else None
+    return None if size_bytes is None else max(1, int(size_bytes) // BYTES_PER_MIB)
 
 
 def volume_view(claim: Live) -> VolumeView:

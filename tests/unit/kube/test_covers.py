@@ -36,6 +36,14 @@ COVERED = {
         desired(spec={"ports": [{"name": "a", "port": 1}, {"name": "b", "port": 2}]}),
     ),
     "an absent value is wanted absent": (live(spec={}), desired(spec={"storageClassName": None})),
+    "a quota is spelt as the server likes it": (
+        live(spec={"hard": {"pods": "1k", "requests.cpu": "500m", "requests.memory": "1536Mi"}}),
+        desired(spec={"hard": {"pods": "1000", "requests.cpu": "0.5", "requests.memory": "1.5Gi"}}),
+    ),
+    "a claim is spelt as the server likes it": (
+        live(spec={"resources": {"requests": {"storage": "1Gi"}}}),
+        desired(spec={"resources": {"requests": {"storage": "1024Mi"}}}),
+    ),
     "the status is not ours": (live(spec={}, status={"phase": "Bound"}), desired(spec={})),
 }
 
@@ -46,6 +54,8 @@ NOT_COVERED = {
     "a label is missing": (live({"a": "1"}), desired({"a": "1", "b": "2"})),
     "a file is no longer wanted": (live(data={"a": "1", "b": "2"}), desired(data={"a": "1"})),
     "a limit is no longer wanted": (live(spec={"hard": {"a": "1", "b": "2"}}), desired(spec={"hard": {"a": "1"}})),
+    "a quota is another amount": (live(spec={"hard": {"pods": "2"}}), desired(spec={"hard": {"pods": "2k"}})),
+    "a quota is no amount": (live(spec={"hard": {}}), desired(spec={"hard": {"pods": "0"}})),
     "a selector was narrowed": (
         live(spec={"podSelector": {"matchLabels": {"a": "b"}}}),
         desired(spec={"podSelector": {}}),
