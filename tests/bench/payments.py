@@ -32,7 +32,6 @@ from tests.fakes.payment_provider import PaymentProvider
 EVENTS_PER_OBJECT = 10
 ARRIVALS_PER_SECOND = 170
 SESSIONS = 8
-CHUNK_WALLETS = 1_000  # small: a top-up waits for the chunk that its wallet is in
 PAYLOAD = json.dumps({"object": "event", "type": "payment_intent.succeeded", "padding": "x" * 2_000}).encode()
 BARE = """
 CREATE TABLE bare_event (id text PRIMARY KEY, payload jsonb NOT NULL);
@@ -197,7 +196,7 @@ async def _beside_a_settlement(
         await owner.execute("UPDATE money.bench_clock SET now_s = now_s + $1", float(SECONDS_PER_ROUND))
         await owner.execute("UPDATE money.node SET proven = money.now_s(), seen_at = money.now_s()")
         begun = time.perf_counter()
-        settling = asyncio.create_task(ledger.settle_all(epoch=1, chunk=CHUNK_WALLETS))
+        settling = asyncio.create_task(ledger.settle_all(epoch=1))
         while not settling.done():
             wallet, started = rng.randint(1, runs), time.perf_counter()
             await payments.apply(_posting(f"top_{number}_{len(took['top_up'])}", wallet), version=1)

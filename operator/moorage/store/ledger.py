@@ -137,8 +137,11 @@ class Ledger:
         row = await self._call("SELECT * FROM money.settle_due($1, $2)", epoch, limit)
         return await self._settled(row["wallets"], row["exhausted"])
 
-    async def settle_all(self, *, epoch: int, chunk: int = 5000) -> Settled:
-        """Charge every burning wallet up to the proven second, in transactions of `chunk` wallet ids."""
+    async def settle_all(self, *, epoch: int, chunk: int = 1000) -> Settled:
+        """Charge every burning wallet up to the proven second, in transactions of `chunk` wallet ids.
+
+        A small chunk costs nothing, and a top-up waits for the one that its wallet is in.
+        """
         last = await self._database.value("SELECT coalesce(max(id), 0) FROM money.wallet")
         starts = iter(range(0, last, chunk))
         sql = "SELECT * FROM money.settle_range($1, $2, $3)"
