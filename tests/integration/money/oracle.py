@@ -152,9 +152,10 @@ class Oracle:
         wallet = agent.wallet
         now = max(self.now, wallet.head)
         self._advance(wallet, now)
+        begins = now if older is None else max(now, older.started)
         if older is not None:
-            self._finish_storage(older, now)
-        run = Run(agent=agent, node=None, started=now, priced=meter, cursor=now, quantity=mib)
+            self._finish_storage(older, begins)
+        run = Run(agent=agent, node=None, started=begins, priced=meter, cursor=begins, quantity=mib)
         self.runs.append(run)
         self.settle(wallet)
         return run

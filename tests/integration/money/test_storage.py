@@ -250,3 +250,16 @@ class TestDomains:
         wallet = await world.wallet(micros=1_000)
         with pytest.raises(LedgerRefusal, match="no price"):
             await world.meters.charge_domain_month(wallet_id=wallet, domain="a.example", period="1970-01")
+
+
+async def test_a_size_that_changes_twice_while_the_clock_steps_back_is_never_paid_twice(world: World) -> None:
+    await world.wallet()  # empty: its own second stands still
+    agent = await world.agent("a")
+    await world.store(agent, "volume", 4_000)
+    await world.at(START_S + 60)
+    await world.store(agent, "volume", 1_000)
+    await world.at(START_S + 40)
+    await world.store(agent, "volume", 4_000)
+    await world.at(START_S + 100)
+    await world.settle()
+    assert await world.broken() == []

@@ -4,10 +4,11 @@
 CREATE FUNCTION money.open_storage(epoch bigint, for_agent uuid, of_meter text, of_object text, mib bigint)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
-    w     money.wallet;
-    t     bigint;
-    price money.rate;
-    older money.run;
+    w      money.wallet;
+    t      bigint;
+    price  money.rate;
+    older  money.run;
+    begins bigint;
 BEGIN
     PERFORM moorage.require_epoch(epoch);
     w := money.lock_wallet((SELECT a.wallet_id FROM moorage.agent a WHERE a.uid = for_agent));
@@ -22,7 +23,9 @@ BEGIN
         RETURN;
     END IF;
     t := greatest(money.now_s(), w.as_of);
-    price := money.rate_at(of_meter, '', t);
+    -- A clock that stepped back lets nobody pay the same seconds for the old and for the new size.
+    begins := greatest(t, older.started);
+    price := money.rate_at(of_meter, '', begins);
     IF price.id IS NULL OR of_meter = 'Pod' OR mib IS NULL OR mib < 1 THEN
         RAISE EXCEPTION 'there is no storage of this size' USING ERRCODE = 'MO013';
     END IF;
@@ -31,7 +34,7 @@ BEGIN
         w := money.finish_storage(w, older.id, t, 'Resized');
     END IF;
     INSERT INTO money.run (wallet_id, agent_uid, meter, object, quantity, rate_id, rate_picos, started, cursor, lined_to)
-    VALUES (w.id, for_agent, of_meter, of_object, mib, price.id, price.rate_picos * mib, t, t, t);
+    VALUES (w.id, for_agent, of_meter, of_object, mib, price.id, price.rate_picos * mib, begins, begins, begins);
     w.waiting := w.waiting + 1;
     PERFORM money.decide(money.advance(w, t), t);
 END $$;
