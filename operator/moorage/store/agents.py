@@ -28,7 +28,7 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        s.id::text AS snapshot_id, s.taken_at AS snapshot_taken_at, s.object_bytes AS snapshot_bytes,
        s.file_count AS snapshot_files,
        w.id AS wallet_id, w.name AS wallet_name, w.standing AS wallet_standing,
-       money.low_by_runway(w.id) AS wallet_low_by_runway,
+       CASE WHEN w.standing = 'Low' THEN money.low_by_runway(w.id) ELSE false END AS wallet_low_by_runway,
        CASE WHEN w.burn_picos > 0 OR w.waiting > 0 THEN coalesce(w.cut_at, w.zero_at) END AS wallet_zero_at,
        CASE WHEN w.standing = 'Exhausted' THEN money.missing_micros(w.id) ELSE 0 END AS wallet_missing,
        money.veto(a.uid) AS wallet_veto,
