@@ -237,7 +237,15 @@ BAD: list[tuple[str, Manifest, str]] = [
     ("agent", {"http": {"port": 80, "healthPath": "healthz"}}, "healthPath must be a plain path that starts with '/'"),
     ("agent", {"budget": {}}, "spec.budget.perDay: Required value"),
     *(("agent", {"budget": {"perDay": text}}, "budget.perDay must be a positive decimal") for text in NO_AMOUNTS),
-    ("agent", {"recovery": "Manual"}, 'unknown field "spec.recovery"'),
+    ("agent", {"recovery": "Manual"}, "snapshots, restoreFrom and recovery need storage"),
+    ("agent", {"recovery": "Always", "storage": {"size": "1Gi"}}, 'supported values: "Manual", "FromSnapshot"'),
+    ("agent", {"quiesce": {"httpPath": "/quiesce"}}, "quiesce needs http, whose port it asks"),
+    ("agent", {"quiesce": {"httpPath": "http://x/"}, "http": {"port": 80}}, "quiesce.httpPath must be a plain path"),
+    ("agent", {"quiesce": {"httpPath": "/", "timeoutSeconds": 31}, "http": {"port": 80}}, "less than or equal to 30"),
+    ("agent", {"snapshots": {"schedule": "daily"}, "storage": {"size": "1Gi"}}, "a cron line of five fields"),
+    ("agent", {"snapshots": {"keep": 0}, "storage": {"size": "1Gi"}}, "greater than or equal to 1"),
+    ("agent", {"restoreFrom": {"snapshot": "../x"}, "storage": {"size": "1Gi"}}, "must be the name of a snapshot"),
+    ("agent", {"placement": "here"}, 'unknown field "spec.placement"'),
     *(("wallet", {"lowBalance": {"credits": text}}, "lowBalance.credits must be a positive") for text in NO_AMOUNTS),
     ("wallet", {"spendLimit": {"perDay": "1" * 14}}, "may not be more than 13"),
     *(("wallet", {"spendLimit": {"perDay": text}}, "spendLimit.perDay must be a positive") for text in NO_AMOUNTS),
@@ -295,6 +303,18 @@ def test_storage_can_be_added_but_neither_changed_nor_removed(server: Server) ->
         status, answer = server.apply(changed)
         assert status == 422, answer
         assert "storage cannot be changed or removed once it is set" in sentence_of(answer)
+
+
+def test_restore_from_is_set_at_creation_or_never(server: Server) -> None:
+    storage = {"size": "1Gi"}
+    restored = given("agent", name="restored", storage=storage, restoreFrom={"snapshot": f"snp_{'a' * 32}"})
+    plain = given("agent", name="restored", storage=storage)
+    other = given("agent", name="restored", storage=storage, restoreFrom={"snapshot": f"snp_{'b' * 32}"})
+    assert server.apply(restored, STRICT)[0] == 201
+    for changed in (plain, other):
+        status, answer = server.apply(changed)
+        assert status == 422, answer
+        assert "restoreFrom can only be set when the agent is created" in sentence_of(answer)
 
 
 def test_every_status_is_accepted_and_shown_in_the_columns(server: Server) -> None:

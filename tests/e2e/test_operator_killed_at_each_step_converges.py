@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from moorage.model import names
 from tests.e2e.cluster import condition
 from tests.e2e.fingerprint import fingerprint
 from tests.e2e.house import DEMO_MICROS_PER_SECOND, House
@@ -129,4 +130,4 @@ def _one_verified_snapshot(house: House, helper: Helper) -> None:
     record = helper.record()
     assert record["snapshot_id"] == snapshot["id"]
     assert house.stored_bytes(snapshot["object_key"]) == snapshot["object_bytes"]
-    assert helper.read()["status"]["lastSnapshot"]["id"] == str(snapshot["id"])
+    assert names.snapshot_id(helper.read()["status"]["lastSnapshot"]["id"]) == str(snapshot["id"])

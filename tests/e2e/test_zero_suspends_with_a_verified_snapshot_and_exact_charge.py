@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from moorage.model import names
 from tests.e2e.cluster import condition
 from tests.e2e.house import DEMO_MICROS_PER_SECOND, House, said
 from tests.e2e.tenancy import Tenant, seconds_of_demo
@@ -37,7 +38,7 @@ def _check_snapshot(house: House, tenant: Tenant) -> None:
         agent["metadata"]["uid"],
     )
     shown = agent["status"]["lastSnapshot"]
-    assert (shown["id"], shown["bytes"], shown["verified"]) == (row["id"], row["object_bytes"], True)
+    assert (names.snapshot_id(shown["id"]), shown["bytes"], shown["verified"]) == (row["id"], row["object_bytes"], True)
     assert condition(agent, "SnapshotReady") == ("True", "SnapshotVerified")
     assert house.stored_bytes(row["object_key"]) == row["object_bytes"]
     assert row["file_count"] > 0, "the memory's file is in it"

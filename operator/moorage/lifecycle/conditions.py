@@ -58,7 +58,7 @@ def agent_status(
         status["zeroAt"] = _zero_at(record.wallet.zero_at, agent.status.get("zeroAt"), record.now)
     if record.snapshot is not None:
         status["lastSnapshot"] = {
-            "id": record.snapshot.id,
+            "id": names.snapshot_name(record.snapshot.id),
             "takenAt": clock.rfc3339(record.snapshot.taken_at),
             "bytes": record.snapshot.bytes,
             "verified": True,

@@ -44,6 +44,33 @@ class Http(msgspec.Struct, frozen=True, rename="camel"):
     health_path: str = "/healthz"
 
 
+class Snapshots(msgspec.Struct, frozen=True, rename="camel"):
+    """When snapshots are taken beside those of every stop (`schedule`: a cron line in UTC), and how many are kept."""
+
+    schedule: str | None = None
+    keep: int = 3
+
+
+class Quiesce(msgspec.Struct, frozen=True, rename="camel"):
+    """A path on the agent's port that is sent a POST before the agent is stopped for a snapshot."""
+
+    http_path: str
+    timeout_seconds: int = 10
+
+
+class Recovery(StrEnum):
+    """What to do when the volume is lost with its node."""
+
+    MANUAL = "Manual"
+    FROM_SNAPSHOT = "FromSnapshot"
+
+
+class RestoreFrom(msgspec.Struct, frozen=True, rename="camel"):
+    """The snapshot a new agent's volume is filled from, by its name."""
+
+    snapshot: str
+
+
 class AgentSpec(msgspec.Struct, frozen=True, rename="camel"):
     """spec of an Agent; exactly one of `image` and `runtime` is set (CEL refuses the rest)."""
 
@@ -58,6 +85,10 @@ class AgentSpec(msgspec.Struct, frozen=True, rename="camel"):
     storage: Storage | None = None
     http: Http | None = None
     budget: Budget | None = None
+    snapshots: Snapshots | None = None
+    quiesce: Quiesce | None = None
+    recovery: Recovery = Recovery.MANUAL
+    restore_from: RestoreFrom | None = None
 
 
 class Agent(msgspec.Struct, frozen=True, rename="camel"):

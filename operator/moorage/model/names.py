@@ -1,5 +1,7 @@
 """Names: API group, labels, finalizers, and the names of the objects we own, each derived in one place."""
 
+import re
+import uuid
 from typing import NamedTuple, NewType
 
 AgentUid = NewType("AgentUid", str)
@@ -36,6 +38,8 @@ LABEL_AGENT_UID = f"{GROUP}/agent-uid"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
 LABEL_TENANT = f"{GROUP}/tenant"
 ANNOTATION_SPEC_HASH = f"{GROUP}/spec-hash"
+
+ANNOTATION_SNAPSHOT_REQUESTED = f"{GROUP}/snapshot-requested"
 
 COMPONENT_AGENT = "agent"
 COMPONENT_MOVER = "mover"
@@ -84,3 +88,16 @@ def mover_job(attempt_id: str) -> str:
 def snapshot_object_key(tenant_uid: str, snapshot_id: str, attempt_id: str) -> str:
     """The key of a snapshot in the object store: opaque, never reused."""
     return f"s/{tenant_uid}/{snapshot_id}/{attempt_id}"
+
+
+_SNAPSHOT_NAME = re.compile(r"snp_[0-9a-f]{32}")
+
+
+def snapshot_name(snapshot_id: SnapshotId) -> str:
+    """A snapshot as people see it (its id is a UUID): snp_ and 32 hexadecimal digits."""
+    return f"snp_{uuid.UUID(snapshot_id).hex}"
+
+
+def snapshot_id(name: str) -> SnapshotId | None:
+    """The snapshot that people call by this name; None when it is not such a name."""
+    return SnapshotId(str(uuid.UUID(name.removeprefix("snp_")))) if _SNAPSHOT_NAME.fullmatch(name) else None

@@ -29,6 +29,15 @@ class AttemptKind(StrEnum):
     RESTORE = "Restore"
 
 
+class SnapshotPurpose(StrEnum):
+    """Why a snapshot is taken."""
+
+    SUSPENSION = "Suspension"  # the agent stops, and its data is kept
+    DEMAND = "Demand"  # somebody asked for one
+    SCHEDULE = "Schedule"  # spec.snapshots.schedule
+    DELETION = "Deletion"  # the agent is being deleted
+
+
 class AttemptState(StrEnum):
     """How far a mover attempt has come; a restore goes from Uploaded to Verified at once."""
 

@@ -373,7 +373,7 @@ def test_the_status_shows_address_price_pod_and_snapshot() -> None:
         "pricePerHour": "0.036",
         "zeroAt": "2026-05-01T13:00:00Z",
         "lastSnapshot": {
-            "id": factories.SNAPSHOT_ID,
+            "id": "snp_d0000000000040008000000000000001",
             "takenAt": "2026-05-01T11:00:00Z",
             "bytes": 1_048_576,
             "verified": True,
