@@ -7,6 +7,7 @@ from moorage.model import agent as agents
 from moorage.model import namespace as tenants
 from moorage.model.agent import Agent
 from moorage.model.domain import AgentRef, Domain, DomainSpec
+from moorage.model.exits import Exit, ExitReason
 from moorage.model.ledger import WalletView
 from moorage.model.metadata import Metadata
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
@@ -101,6 +102,9 @@ def agent_record(**changes: Any) -> AgentRecord:
         "user_paused": False,
         "incarnation": 1,
         "pod_uid": PodUid("pod-1"),
+        "endings": 0,
+        "start_at": None,
+        "last_exit": None,
         "stop_recorded": False,
         "has_storage": True,
         "volume_generation": 1,
@@ -192,9 +196,16 @@ def pod_view(**changes: Any) -> PodView:
         "waiting_reason": None,
         "unschedulable": False,
         "restarts": 0,
+        "last_exit": None,
         "image_id": "localhost/moorage-agent@sha256:1",
     }
     return PodView(**base | changes)
+
+
+def exit_of(reason: ExitReason = ExitReason.ERROR, **changes: Any) -> Exit:
+    """A container that ended a minute ago, after a few seconds."""
+    base: dict[str, Any] = {"reason": reason, "code": 1, "at": NOW - timedelta(minutes=1), "ran_seconds": 5}
+    return Exit(**base | changes)
 
 
 def volume_view(**changes: Any) -> VolumeView:

@@ -294,7 +294,7 @@ def test_status_and_finalizer_of_an_agent_are_written_once(played: Any) -> None:
             echo = await read()
             assert not await applier.apply_status(kinds.AGENT, echo.metadata, wanted, seen=echo.status)
             since = echo.status["conditions"][0]["lastTransitionTime"]
-            wanted = {"conditions": [{**_ready("False"), "reason": "Pulling"}]}
+            wanted = {"conditions": [{**_ready("False"), "reason": "PodNotReady"}]}
             assert await applier.apply_status(kinds.AGENT, echo.metadata, wanted, seen=echo.status)
             last = await read()
             assert last.status["conditions"][0]["lastTransitionTime"] == since

@@ -14,7 +14,6 @@ from tests.tidy.tree import ROOT, Source
 # Longer than a reader likes, shorter than the limit. An entry may shrink or go; nothing may be added or grow.
 LONG_FILES = {
     "operator/moorage/controllers/workqueue.py": 265,
-    "operator/moorage/kube/objects.py": 263,
     "operator/moorage/store/snapshots.py": 254,
 }
 LONG_FUNCTIONS = {

@@ -11,7 +11,7 @@ from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.kube.observe import World
 from moorage.lifecycle import agent as lifecycle
-from moorage.lifecycle import conditions
+from moorage.lifecycle import conditions, health
 from moorage.lifecycle.decision import Desired
 from moorage.model.agent import Agent
 from moorage.model.conditions import Reason
@@ -138,7 +138,7 @@ class AgentController:
             if age_seconds < patience:
                 return patience - age_seconds
         await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
-        return None
+        return health.changes_in_seconds(record, seen)
 
 
 def _edited(agent: Agent) -> bool:

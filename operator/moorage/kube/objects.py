@@ -85,6 +85,8 @@ class Terminated(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    reason: str = ""
+    exit_code: int | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
@@ -128,9 +130,11 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class PodStatus(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """status of a pod."""
+    """status of a pod; reason and message are those of its end."""
 
     phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
     conditions: tuple[ObjectCondition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
 
@@ -158,31 +162,6 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
     metadata: Metadata
     status: ConditionsStatus = ConditionsStatus()
-
-
-class Node(msgspec.Struct, frozen=True, gc=False):
-    """A node."""
-
-    metadata: Identity
-    status: ConditionsStatus = ConditionsStatus()
-
-    @property
-    def ready(self) -> bool:
-        """Whether the kubelet says so; the control plane turns it to Unknown when the kubelet is silent."""
-        return self.status.is_true("Ready")
-
-
-class LeaseSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """spec of a Lease."""
-
-    renew_time: datetime | None = None
-
-
-class Lease(msgspec.Struct, frozen=True, gc=False):
-    """A node's heartbeat."""
-
-    metadata: Identity
-    spec: LeaseSpec = LeaseSpec()
 
 
 class LiveMetadata(Identity, frozen=True, rename="camel"):

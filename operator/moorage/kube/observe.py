@@ -11,7 +11,8 @@ from typing import Any
 
 from moorage.kube import kinds, views, wire
 from moorage.kube.kinds import Kind
-from moorage.kube.objects import Job, Lease, Live, Node, Pod, manifest_of
+from moorage.kube.nodes import Lease, Node
+from moorage.kube.objects import Job, Live, Pod, manifest_of
 from moorage.kube.reflector import Item, ObjectKey, Reflector, Source, View
 from moorage.kube.remembered import Children, Endings, Heartbeats
 from moorage.model.names import LABEL_MANAGED, AgentUid, Key, PodUid

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from moorage.kube.objects import Lease
+from moorage.kube.nodes import Lease
 from moorage.kube.reflector import Item, ObjectKey
 from moorage.model.names import PodUid
 

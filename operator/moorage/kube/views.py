@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from moorage.kube import quantity
+from moorage.kube import ends, quantity
 from moorage.kube.objects import ContainerStatus, Job, Live, Owner, Pod
 from moorage.model.names import CORE_NAMESPACE_PREFIX, GROUP, Key, PodUid
 from moorage.model.observation import JobOutcome, JobView, PodPhase, PodView, VolumeView
@@ -83,6 +83,7 @@ def matters(pod: Pod) -> tuple[object, ...]:
         agent_container(pod).container_id,
         final_end_of(pod),
         is_unschedulable(pod),
+        ends.last_exit(pod, agent_container(pod)),
         pod.metadata.annotations.spec_hash,
     )
 
@@ -105,6 +106,7 @@ def pod_view(pod: Pod, *, started_at: datetime | None, node_ready: bool) -> PodV
         waiting_reason=waiting_reason(pod),
         unschedulable=is_unschedulable(pod),
         restarts=status.restart_count,
+        last_exit=ends.last_exit(pod, status),
         image_id=status.image_id or None,
     )
 

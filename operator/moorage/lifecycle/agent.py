@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from moorage.lifecycle import backoff, snapshot, storage
 from moorage.lifecycle import effects as do
-from moorage.lifecycle import snapshot, storage
 from moorage.lifecycle.decision import (
     FRESH,
     LOOK_AGAIN_SECONDS,
@@ -69,11 +69,17 @@ def _running(record: AgentRecord, desired: Desired, world: World) -> Decision:
     if pod is None:
         if _overdue(record):
             return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
+        if (pause := backoff.left_seconds(record)) is not None:
+            return Decision(record=record, wait_seconds=pause)
         blocked = desired.problem is not None or volume_lost(record, world.volumes)
         return Decision(record=record, effects=() if blocked else (do.ApplyChildren(with_pod=True),))
     if pod.deleting:
         return Decision(record=record, effects=_open(record, pod))
-    if pod.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED) or _outdated(pod, desired):
+    if pod.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED):
+        # Its number is given up before it is deleted, so that one end is counted once.
+        closed = (*_open(record, pod), do.CloseRun(pod.uid, pod.ended_at), do.DeletePod(pod.name, pod.uid))
+        return Decision(record=backoff.ended(record, pod), effects=closed)
+    if _outdated(pod, desired):
         return Decision(record=record, effects=(*_open(record, pod), do.DeletePod(pod.name, pod.uid)))
     keep: tuple[do.Effect, ...] = () if desired.problem else (do.ApplyChildren(with_pod=True),)
     return Decision(record=record, effects=(*_open(record, pod), *keep))

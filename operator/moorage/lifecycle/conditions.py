@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorage.lifecycle import decision, verdicts
+from moorage.lifecycle import decision, health, verdicts
 from moorage.lifecycle.verdicts import UNREADABLE, Verdict
 from moorage.model import clock, conditions, money, names
 from moorage.model.agent import Agent
 from moorage.model.conditions import ConditionType, Reason, Status
 from moorage.model.domain import Domain
+from moorage.model.exits import Exit
 from moorage.model.ledger import WalletView
 from moorage.model.metadata import Metadata
 from moorage.model.namespace import TenantNamespace
@@ -28,8 +29,9 @@ ZERO_AT_TOLERANCE = 0.1
 # What usage moves from second to second in a wallet's status. The predicted zero says it better, and without a write.
 USAGE = ("asOf", "balance", "held")
 USAGE_AGE_MAX = timedelta(hours=6)
+OF_POD = ("podName", "restarts", "imageDigest", "lastExit")
 SAID = ("status", "reason", "observedGeneration")
-STARTING = frozenset({Reason.POD_STARTING, Reason.PULLING, Reason.POD_NOT_READY})
+STARTING = frozenset({Reason.POD_STARTING, Reason.POD_NOT_READY})
 
 
 def agent_status(
@@ -43,6 +45,7 @@ def agent_status(
         ConditionType.READY: verdicts.ready(agent, record, seen, problem),
         ConditionType.FUNDED: verdicts.funded(record),
         ConditionType.SUSPENDED: verdicts.suspended(agent, record, seen, problem),
+        ConditionType.HEALTHY: health.healthy(record, seen),
         ConditionType.VOLUME_READY: (Status.FALSE, Reason.NO_STORAGE),
     }
     if record.has_storage or agent.spec.storage is not None:
@@ -136,14 +139,26 @@ def _condition(kind: ConditionType, status: Status, reason: Reason, *, generatio
 
 def _of_pod(agent: Agent, record: AgentRecord, seen: Observation) -> StatusManifest:
     if isinstance(seen.pods, Unknown):  # a failed read is no absence: what was last seen stays
-        return {name: agent.status[name] for name in ("podName", "restarts", "imageDigest") if name in agent.status}
+        return {name: agent.status[name] for name in OF_POD if name in agent.status}
     pod = decision.current_pod(record, seen.pods)
-    if pod is None:
-        return {}
-    found: StatusManifest = {"podName": pod.name, "restarts": pod.restarts}
-    if pod.image_id is not None:
-        found["imageDigest"] = pod.image_id
+    found: StatusManifest = {}
+    if pod is not None:
+        found = {"podName": pod.name, "restarts": pod.restarts}
+        if pod.image_id is not None:
+            found["imageDigest"] = pod.image_id
+    last = health.last_exit(record, pod)
+    if last is not None:
+        found["lastExit"] = _last_exit(last)
     return found
+
+
+def _last_exit(last: Exit) -> StatusManifest:
+    told: StatusManifest = {"reason": last.reason.value}
+    if last.code is not None:
+        told["exitCode"] = last.code
+    if last.at is not None:
+        told["at"] = clock.rfc3339(last.at)
+    return told
 
 
 def _steady(status: StatusManifest, shown: StatusManifest, view: WalletView) -> StatusManifest:

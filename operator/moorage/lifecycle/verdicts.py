@@ -3,7 +3,7 @@
 A record says where the agent is in its life, an observation what the cluster shows; what could not be read is Unknown.
 """
 
-from moorage.lifecycle import decision
+from moorage.lifecycle import backoff, decision, health
 from moorage.model.agent import Agent
 from moorage.model.conditions import Reason, Status
 from moorage.model.observation import Observation, PodPhase, PodView, Unknown
@@ -16,10 +16,7 @@ UNREADABLE: Verdict = (Status.UNKNOWN, Reason.STATE_UNKNOWN)
 
 # The kubelet's words for a container that waits; whatever is not here is a pod that starts.
 WAITING: dict[str, Reason] = {
-    "CrashLoopBackOff": Reason.CRASH_LOOP,
-    "CreateContainerError": Reason.CRASH_LOOP,
-    "RunContainerError": Reason.CRASH_LOOP,
-    "StartError": Reason.CRASH_LOOP,
+    **dict.fromkeys(health.CRASHING, Reason.CRASH_LOOP),
     "ImagePullBackOff": Reason.IMAGE_PULL_FAILED,
     "ErrImagePull": Reason.IMAGE_PULL_FAILED,
     "ErrImageNeverPull": Reason.IMAGE_PULL_FAILED,
@@ -66,6 +63,8 @@ def ready(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason 
         return _of_pod(pod)
     if not isinstance(seen.volumes, Unknown) and decision.volume_lost(record, seen.volumes):
         return Status.FALSE, Reason.VOLUME_LOST
+    if backoff.left_seconds(record) is not None:
+        return Status.FALSE, health.pausing(record)
     return Status.FALSE, Reason.POD_REPLACED if seen.pods else Reason.POD_STARTING
 
 

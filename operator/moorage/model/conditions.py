@@ -22,6 +22,7 @@ class ConditionType(StrEnum):
     SUSPENDED = "Suspended"
     SNAPSHOT_READY = "SnapshotReady"
     VOLUME_READY = "VolumeReady"
+    HEALTHY = "Healthy"
     ISOLATED = "Isolated"
 
 
@@ -31,7 +32,6 @@ class Reason(StrEnum):
     # Agent, running
     POD_READY = "PodReady"
     POD_STARTING = "PodStarting"
-    PULLING = "Pulling"
     POD_NOT_READY = "PodNotReady"
     POD_REPLACED = "PodReplaced"
     IMAGE_NOT_ALLOWED = "ImageNotAllowed"
@@ -46,6 +46,12 @@ class Reason(StrEnum):
     NOT_A_TENANT = "NotATenant"
     NAME_TAKEN = "NameTaken"
     NODE_UNREACHABLE = "NodeUnreachable"
+    # Agent, health
+    HEALTHY = "Healthy"
+    RESTARTED = "Restarted"
+    OUT_OF_MEMORY = "OutOfMemory"
+    EVICTED = "Evicted"
+    EPHEMERAL_STORAGE_FULL = "EphemeralStorageFull"
     # Money
     FUNDED = "Funded"
     LOW_BALANCE = "LowBalance"
@@ -54,7 +60,6 @@ class Reason(StrEnum):
     BILLING_ON_HOLD = "BillingOnHold"
     BUDGET_REACHED = "BudgetReached"
     WALLET_NOT_FOUND = "WalletNotFound"
-    LEDGER_UNAVAILABLE = "LedgerUnavailable"
     # Lifecycle
     RUNNING = "Running"
     USER_REQUESTED = "UserRequested"
@@ -88,7 +93,6 @@ class Reason(StrEnum):
 MESSAGES: dict[Reason, str] = {
     Reason.POD_READY: "The agent is running and ready.",
     Reason.POD_STARTING: "The agent's pod is starting.",
-    Reason.PULLING: "The agent's image is being pulled.",
     Reason.POD_NOT_READY: "The agent's pod runs but does not pass its readiness probe.",
     Reason.POD_REPLACED: "The agent's pod ended or is out of date and is being replaced by a new one.",
     Reason.IMAGE_NOT_ALLOWED: "The image does not come from a registry this platform allows; use an allowed registry or a runtime.",
@@ -103,6 +107,11 @@ MESSAGES: dict[Reason, str] = {
     Reason.NOT_A_TENANT: "This namespace does not belong to a tenant; create a moorage.dev Namespace and use its core namespace.",
     Reason.NAME_TAKEN: "Another object that this platform does not own already has the name this one needs.",
     Reason.NODE_UNREACHABLE: "The node of the agent's pod does not answer; nothing is charged or deleted until it is back.",
+    Reason.HEALTHY: "Nothing has gone wrong with the agent lately.",
+    Reason.RESTARTED: "The agent's container ended within the last ten minutes and was started again; status.lastExit says how it ended.",
+    Reason.OUT_OF_MEMORY: "The agent was ended within the last ten minutes because it needed more memory than its size has.",
+    Reason.EVICTED: "The node gave the agent's pod up within the last ten minutes; a new one follows after a pause.",
+    Reason.EPHEMERAL_STORAGE_FULL: "The agent wrote more outside /data than it may and was ended; a new pod follows after a pause.",
     Reason.FUNDED: "The wallet can pay.",
     Reason.LOW_BALANCE: "The wallet can pay, but its balance is below its lowBalance or less than a tenth above it; top it up.",
     Reason.LOW_RUNWAY: "The wallet can pay, but has about 24 hours of runway or less at the present burn; top it up.",
@@ -110,7 +119,6 @@ MESSAGES: dict[Reason, str] = {
     Reason.BILLING_ON_HOLD: "The wallet is on hold while a payment is in question; its agents are stopped and nothing is charged or purged.",
     Reason.BUDGET_REACHED: "The budget of this agent or the spend limit of its wallet is used up for today; it resumes at midnight UTC.",
     Reason.WALLET_NOT_FOUND: "The wallet this object refers to does not exist.",
-    Reason.LEDGER_UNAVAILABLE: "The ledger cannot be reached; nothing starts, stops or is charged until it is back.",
     Reason.RUNNING: "The agent is not suspended.",
     Reason.USER_REQUESTED: "Suspended as spec.desiredState asks.",
     Reason.DELETING: "The agent is being deleted; its data is kept as a snapshot for the grace period.",

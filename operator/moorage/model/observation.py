@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Final
 
+from moorage.model.exits import Exit
 from moorage.model.names import PodUid
 
 
@@ -45,6 +46,7 @@ class PodView:
     waiting_reason: str | None  # CrashLoopBackOff, ImagePullBackOff, ErrImagePull, CreateContainerConfigError, ...
     unschedulable: bool
     restarts: int
+    last_exit: Exit | None  # of its container, or of the pod when that is over; None: it never ended by itself
     image_id: str | None
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from moorage.model.exits import Exit
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
 from moorage.model.rates import Stored
 from moorage.model.wallet import Standing, Veto
@@ -99,6 +100,9 @@ class AgentRecord:
     user_paused: bool  # the tenant asked for it; only the tenant clears it
     incarnation: int  # counter in the pod's name; raised before a new pod is made
     pod_uid: PodUid | None  # the pod whose run is open in the ledger
+    endings: int  # pods in a row that ended by themselves, none of which had run for long
+    start_at: datetime | None  # no new pod before this
+    last_exit: Exit | None  # of the last pod that ended by itself
     stop_recorded: bool  # Draining: the deletion of the pod is decided and can no longer be called off
     has_storage: bool  # a volume was made for this agent at some time
     volume_generation: int

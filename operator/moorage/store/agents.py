@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from moorage.model.clock import from_epoch
+from moorage.model.exits import Exit, ExitReason
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
 from moorage.model.rates import Meter, Stored
 from moorage.model.record import (
@@ -22,6 +23,7 @@ _LOAD = """
 SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name, a.state, a.state_since, a.fence,
        a.veto, a.budget_picos_per_day, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid, a.stop_recorded,
        a.has_storage, a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
+       a.endings, a.start_at, a.exit_reason, a.exit_code, a.exit_at, a.exit_ran_seconds,
        clock_timestamp() AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
        t.state AS attempt_state, t.created_at AS attempt_created_at,
@@ -56,7 +58,8 @@ UPDATE moorage.agent SET
     fence = fence + CASE WHEN state = $4 THEN 0 ELSE 1 END,
     veto = $5, user_paused = $6, incarnation = $7, stop_recorded = $8, has_storage = $9,
     volume_generation = $10, volume_uid = $11, failures = $12, retry_at = $13, archive_at = $14,
-    attempt_id = CASE WHEN $15 THEN NULL ELSE attempt_id END
+    attempt_id = CASE WHEN $15 THEN NULL ELSE attempt_id END,
+    endings = $16, start_at = $17, exit_reason = $18, exit_code = $19, exit_at = $20, exit_ran_seconds = $21
 FROM moorage.require_epoch($1)
 WHERE uid = $2 AND fence = $3
 RETURNING uid
@@ -85,7 +88,8 @@ class Agents:
             _SAVE,
             *(epoch, before.uid, before.fence, after.state.value, after.veto, after.user_paused),
             *(after.incarnation, after.stop_recorded, after.has_storage, after.volume_generation, after.volume_uid),
-            *(after.failures, after.retry_at, after.archive_at, forget_attempt),
+            *(after.failures, after.retry_at, after.archive_at, forget_attempt, after.endings, after.start_at),
+            *_exit_columns(after.last_exit),
         )
         return found is not None
 
@@ -154,6 +158,9 @@ def _record(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are 
         user_paused=row["user_paused"],
         incarnation=row["incarnation"],
         pod_uid=PodUid(row["pod_uid"]) if row["pod_uid"] else None,
+        endings=row["endings"],
+        start_at=row["start_at"],
+        last_exit=_last_exit(row),
         stop_recorded=row["stop_recorded"],
         has_storage=row["has_storage"],
         volume_generation=row["volume_generation"],
@@ -166,6 +173,21 @@ def _record(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are 
         stored=tuple(Stored(Meter(meter), thing, int(mib)) for meter, thing, mib in row["stored"]),
         wallet=_wallet(row),
         now=row["now"],
+    )
+
+
+def _exit_columns(last: Exit | None) -> tuple[object, ...]:
+    return (None, None, None, None) if last is None else (last.reason.value, last.code, last.at, last.ran_seconds)
+
+
+def _last_exit(row: Any) -> Exit | None:
+    if row["exit_reason"] is None:
+        return None
+    return Exit(
+        reason=ExitReason(row["exit_reason"]),
+        code=row["exit_code"],
+        at=row["exit_at"],
+        ran_seconds=row["exit_ran_seconds"],
     )
 
 

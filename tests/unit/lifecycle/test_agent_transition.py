@@ -66,6 +66,7 @@ def pod(incarnation: int = 1, **changes: object) -> PodView:
         waiting_reason=None,
         unschedulable=False,
         restarts=0,
+        last_exit=None,
         image_id=None,
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
@@ -109,6 +110,9 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
         user_paused=False,
         incarnation=1,
         pod_uid=None,
+        endings=0,
+        start_at=None,
+        last_exit=None,
         stop_recorded=False,
         has_storage=False,
         volume_generation=1,

@@ -159,7 +159,7 @@ def closed(schema: dict[str, Any]) -> dict[str, Any]:
 def test_conditions_come_sorted_with_the_fixed_message_and_without_a_time() -> None:
     status = status_of(agent=factories.agent(storage={"size": "1Gi"}))
     kinds = [item["type"] for item in status["conditions"]]
-    assert kinds == ["Funded", "Ready", "SnapshotReady", "Suspended", "VolumeReady"]
+    assert kinds == ["Funded", "Healthy", "Ready", "SnapshotReady", "Suspended", "VolumeReady"]
     for item in status["conditions"]:
         assert item.keys() == {"type", "status", "reason", "message", "observedGeneration"}
         assert item["message"] == MESSAGES[Reason(item["reason"])]

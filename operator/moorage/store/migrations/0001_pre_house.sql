@@ -96,6 +96,13 @@ CREATE TABLE moorage.agent (
     user_paused       boolean NOT NULL DEFAULT false,
     incarnation       integer NOT NULL DEFAULT 1 CHECK (incarnation > 0),
     pod_uid           uuid,
+    endings           integer NOT NULL DEFAULT 0 CHECK (endings >= 0),  -- pods in a row that ended by themselves
+    start_at          timestamptz,           -- no new pod before this
+    exit_reason       text CHECK (exit_reason IN ('Completed', 'Error', 'OOMKilled', 'ContainerCannotRun',
+                      'DeadlineExceeded', 'Evicted', 'EphemeralStorageFull', 'Unknown')),
+    exit_code         integer,
+    exit_at           timestamptz,
+    exit_ran_seconds  integer,
     stop_recorded     boolean NOT NULL DEFAULT false,
     has_storage       boolean NOT NULL DEFAULT false,
     volume_generation integer NOT NULL DEFAULT 1 CHECK (volume_generation > 0),

@@ -1,0 +1,32 @@
+"""Nodes and their heartbeats as we read them."""
+
+from datetime import datetime
+
+import msgspec
+
+from moorage.kube.objects import ConditionsStatus, Identity
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """A node."""
+
+    metadata: Identity
+    status: ConditionsStatus = ConditionsStatus()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the kubelet says so; the control plane turns it to Unknown when the kubelet is silent."""
+        return self.status.is_true("Ready")
+
+
+class LeaseSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """spec of a Lease."""
+
+    renew_time: datetime | None = None
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """A node's heartbeat."""
+
+    metadata: Identity
+    spec: LeaseSpec = LeaseSpec()
