@@ -32,8 +32,9 @@ def free_port() -> int:
 class VersityGateway:
     """One server over one folder; it can be stopped and started again on the same port."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, versions: Path | None = None) -> None:
         self._folder = folder
+        self._versioning = [] if versions is None else ["--versioning-dir", str(versions)]
         self.port = port or free_port()
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -51,7 +52,10 @@ class VersityGateway:
         """Start and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._child = subprocess.Popen(
-            [str(binary()), "--port", f"127.0.0.1:{self.port}", "--region", REGION, "--quiet", "posix", self._folder],
+            [
+                *(str(binary()), "--port", f"127.0.0.1:{self.port}", "--region", REGION, "--quiet"),
+                *("posix", *self._versioning, str(self._folder)),
+            ],
             env={"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY, "PATH": os.defpath},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

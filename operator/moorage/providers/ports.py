@@ -1,14 +1,19 @@
 """Ports: what we ask of the outside world, and nothing of how it answers."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from moorage.model.errors import Unavailable
 from moorage.model.identity import Identity
 
 
 class UploadLost(Exception):
     """The store knows neither this upload nor a complete object under its key."""
+
+
+class StoreFull(Unavailable):
+    """The store has no room left; it may have some later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,19 @@ class StoredObject:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """An object as a listing of the store shows it."""
+
+    key: str
+    size: int
+
+
 class ObjectStore(Protocol):
     """A bucket. Every call may raise Unavailable or Transient; a missing object is an answer, not an error."""
+
+    authority_pem: str
+    """Who signed the certificate of the URLs it hands out; empty: an authority that everybody knows."""
 
     async def create_multipart(self, key: str) -> str:
         """Open an upload and return its id; an upload already open under this key is taken up again."""
@@ -58,7 +74,10 @@ class ObjectStore(Protocol):
         """Put a small object unless there is one; the first stays, and that is no error."""
 
     async def delete(self, key: str) -> None:
-        """Remove an object; one that is gone already is fine."""
+        """Remove an object in all its versions; one that is gone already is fine."""
+
+    def listed(self, prefix: str) -> AsyncIterator[FoundObject]:
+        """Every complete object whose key begins with the prefix; what comes or goes meanwhile may be missed."""
 
 
 class PaymentObjects(Protocol):

@@ -10,7 +10,7 @@ import botocore.exceptions
 from aiobotocore.config import AioConfig
 
 from moorage.model.errors import Transient, Unavailable
-from moorage.providers.ports import StoredObject, UploadedPart, UploadLost
+from moorage.providers.ports import FoundObject, StoredObject, StoreFull, UploadedPart, UploadLost
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 120  # completing a large object may take a store that long
@@ -20,6 +20,8 @@ MISSING_UPLOAD = {"NoSuchUpload"}
 MISSING_BUCKET = {"NoSuchBucket"}
 EXISTS = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 TRY_AGAIN = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "503", "500", "429", "Throttling"}
+FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "507"}
+WITHOUT_VERSIONS = {"NotImplemented", "501", "MethodNotAllowed", "405"}
 CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
 
 CONFIG: dict[str, Any] = {  # Any: the SDK's own mix of types
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 
 class S3Objects:
     """One bucket."""
+
+    authority_pem = ""
 
     def __init__(self, client: Any, bucket: str) -> None:  # Any: the SDK makes its clients at run time
         self._client = client
@@ -183,9 +187,30 @@ class S3Objects:
                     raise
 
     async def delete(self, key: str) -> None:
-        """Delete the object."""
+        """Delete the object, and where the bucket keeps versions each of them with every marker of a deletion."""
         with translated_errors():
             await self._client.delete_object(Bucket=self._bucket, Key=key)
+            try:
+                for version_id in [found async for found in self._versions(key)]:
+                    await self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=version_id)
+            except botocore.exceptions.ClientError as error:
+                if _code(error) not in WITHOUT_VERSIONS | MISSING_BUCKET:
+                    raise
+
+    async def _versions(self, key: str) -> AsyncIterator[str]:
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
+        async for page in pages:
+            for found in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                if found["Key"] == key:
+                    yield str(found["VersionId"])
+
+    async def listed(self, prefix: str) -> AsyncIterator[FoundObject]:
+        """List the bucket, a page at a time."""
+        with translated_errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            async for page in pages:
+                for found in page.get("Contents", []):
+                    yield FoundObject(key=str(found["Key"]), size=int(found["Size"]))
 
     async def _uploads(self, key: str) -> list[str]:
         listed = await self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key)
@@ -201,6 +226,8 @@ def translated_errors() -> Iterator[None]:
         code = _code(error)
         if code in TRY_AGAIN:
             raise Transient("the object store asked to try again") from error
+        if code in FULL:
+            raise StoreFull("the object store has no room left") from error
         if code in CLOCK:
             raise Unavailable("the object store's clock and ours differ too much") from error
         raise Unavailable("the object store refused a request; check its credentials and bucket") from error
