@@ -1,4 +1,4 @@
-"""Builds pool, clients and services per process; the only place that knows which class serves which port."""
+"""Builds pool, clients and services per process; the only place that knows all of them."""
 
 import contextlib
 import logging
@@ -30,8 +30,9 @@ from moorage.model.names import Key
 from moorage.observability import Metrics
 from moorage.operation import Reconcile
 from moorage.probes import Health, ProbeServer
+from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore
-from moorage.providers.s3_objects import S3Objects
+from moorage.services import object_stores
 from moorage.services.keyring import Keyring, WrongRootKey
 from moorage.services.mover_sessions import MoverSessions
 from moorage.services.snapshots import Snapshots
@@ -69,7 +70,7 @@ class Foundation:
 @contextlib.asynccontextmanager
 async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Foundation]:
     """Open database, cluster and object store; what is wrong with a setting is said before anything starts."""
-    knobs.required(settings, "database_url", "root_key_file", "store_endpoint", "store_access_key")
+    knobs.required(settings, "database_url", *object_stores.required(settings))
     keyring = Keyring(knobs.root_key(settings))
     credentials = login.from_environment()
     async with contextlib.AsyncExitStack() as stack:
@@ -81,15 +82,7 @@ async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Fou
             raise WrongRootKey(
                 "MOORAGE_ROOT_KEY_FILE does not hold the key this database was set up with; put the right key back"
             )
-        store = await stack.enter_async_context(
-            S3Objects.connect(
-                endpoint=settings.store_endpoint,
-                region=settings.store_region,
-                bucket=settings.store_bucket,
-                access_key=settings.store_access_key,
-                secret_key=knobs.read_file(settings.store_secret_key_file, "store_secret_key_file"),
-            )
-        )
+        store = await stack.enter_async_context(object_stores.opened(settings, keyring))
         client = await stack.enter_async_context(Client.connect(credentials, observed=_count(metrics)))
         yield Foundation(database=database, client=client, keyring=keyring, store=store, credentials=credentials)
 
@@ -180,6 +173,7 @@ async def run_api(settings: Settings) -> None:
             token_reviews=KubernetesTokenReviewer(base.client),
             database=base.database,
             registry=metrics.registry,
+            folder=base.store if isinstance(base.store, FolderObjects) else None,
         )
         host, port = settings.api_listen
         config = uvicorn.Config(

@@ -17,6 +17,8 @@ from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
 
 PREFIX = "MOORAGE_"
 ROOT_KEY_BYTES = 32
+# The settings that each kind of object store cannot do without.
+STORE_NEEDS = {"s3": ("store_endpoint", "store_access_key"), "filesystem": ("store_folder", "mover_api_url")}
 
 
 class SettingsError(Exception):
@@ -61,6 +63,12 @@ def _listen(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def _store_kind(text: str) -> str:
+    if text not in STORE_NEEDS:
+        raise ValueError(f"must be one of {', '.join(STORE_NEEDS)}")
+    return text
+
+
 def _knob(read: Callable[[str], Any], default: Any, about: str) -> Any:
     metadata = {"read": read, "about": about}
     if isinstance(default, dict | list):  # shared by nobody: each Settings gets a copy of its own
@@ -76,6 +84,8 @@ class Settings:
     migration_url: str = _knob(str, "", "PostgreSQL URL of the schema owner, for `migrate`; empty: the database URL.")
     database_connections_max: int = _knob(_count, 12, "Connections one process may open.")
     instance: str = _knob(str, "", "Name of this process in the leader row; empty: the host name (the pod's name).")
+    store_kind: str = _knob(_store_kind, "s3", "Where snapshots are kept: s3, or filesystem for a mounted folder.")
+    store_folder: Path | None = _knob(_path, None, "The folder of a filesystem store, the same for operator and API.")
     store_endpoint: str = _knob(str, "", "URL of the S3 API of the object store.")
     store_region: str = _knob(str, "us-east-1", "Region the object store expects in signatures.")
     store_bucket: str = _knob(str, "moorage-snapshots", "Bucket of the snapshots; made when it is absent.")
@@ -164,6 +174,11 @@ def root_key(settings: Settings) -> bytes:
     return key
 
 
+def mover_authority(settings: Settings) -> str:
+    """Who signed the API's certificate, as movers are told; empty: an authority that everybody knows."""
+    return read_file(settings.mover_api_ca_file, "mover_api_ca_file") if settings.mover_api_ca_file else ""
+
+
 def platform(settings: Settings) -> Platform:
     """The platform's offer as the pure core wants it."""
     try:
@@ -177,12 +192,16 @@ def platform(settings: Settings) -> Platform:
     prefixes = tuple(str(prefix) for prefix in settings.allowed_images)
     if any(not prefix.endswith(("/", ":", "@")) for prefix in prefixes):
         raise SettingsError("MOORAGE_ALLOWED_IMAGES: each prefix must end with '/', ':' or '@'")
-    ca_pem = read_file(settings.mover_api_ca_file, "mover_api_ca_file") if settings.mover_api_ca_file else ""
     return Platform(
         sizes=sizes,
         runtimes=runtimes,
         allowed_images=prefixes,
-        mover=MoverOffer(image=settings.mover_image, api_url=settings.mover_api_url, api_ca_pem=ca_pem, egress=egress),
+        mover=MoverOffer(
+            image=settings.mover_image,
+            api_url=settings.mover_api_url,
+            api_ca_pem=mover_authority(settings),
+            egress=egress,
+        ),
         storage_class=settings.storage_class or None,
         volume_annotations=settings.volume_annotations,
         node_selector=settings.agent_node_selector,

@@ -23,7 +23,6 @@ LONG_FUNCTIONS = {
 UNEXPLAINED = {
     "agent-image/chatbot/http_channel.py": 1,
     "operator/moorage/controllers/startup.py": 3,
-    "tests/contract/test_s3_objects.py": 1,
     "tests/integration/snapshots/test_steps.py": 3,
     "tests/unit/lifecycle/test_agent_transition.py": 2,
 }

@@ -24,6 +24,7 @@ def test_what_belongs_to_others_is_left_alone() -> None:
         ("MOORAGE_SIZES", "[]", "must be a JSON object"),
         ("MOORAGE_ALLOWED_IMAGES", "{", "must be JSON"),
         ("MOORAGE_API_LISTEN", "8443", "must be host:port"),
+        ("MOORAGE_STORE_KIND", "gcs", "must be one of s3, filesystem"),
     ],
 )
 def test_an_unusable_value_is_refused_with_its_name(name: str, text: str, sentence: str) -> None:

@@ -24,6 +24,7 @@ class Failure(StrEnum):
     TOO_LARGE = "TooLarge"
     STORE_UNREACHABLE = "StoreUnreachable"
     STORE_REFUSED = "StoreRefused"
+    STORE_FULL = "StoreFull"
     PLATFORM_UNREACHABLE = "PlatformUnreachable"
     INTERRUPTED = "Interrupted"
     MOVER_FAILED = "MoverFailed"  # also when the mover's Job ended without a word
@@ -88,6 +89,7 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     part_urls: list[str] = []
     download_url: str = ""
     expected: Totals | None = None
+    authority_pem: str = ""  # who signed the certificate behind the URLs, where not everybody knows it
 
     @property
     def binding(self) -> Binding:
@@ -127,6 +129,7 @@ class VerifyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     download_url: str
     data_key: bytes
     binding: Binding
+    authority_pem: str = ""
 
 
 class VerifyAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

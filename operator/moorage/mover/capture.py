@@ -47,7 +47,7 @@ def capture(
 ) -> Report:
     """Capture a volume and return the report; raises MoverFailure."""
     book = upload.PartUrlBook(assignment.part_urls, fresh_urls)
-    sending = upload.Upload(book, stop)
+    sending = upload.Upload(book, stop, authority_pem=assignment.authority_pem)
     digest, object_bytes, number = hashlib.sha256(), 0, 0
     with programs.running(programs.PACK, programs.compress(), folder=folder) as pipeline:
         feed = NameFeed(folder, pipeline.stdin)

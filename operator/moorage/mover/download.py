@@ -19,12 +19,14 @@ class Download:
         fresh: Callable[[], str] | None,
         stop: threading.Event,
         patience: transport.Patience = transport.PATIENCE,
+        *,
+        authority_pem: str = "",
     ) -> None:
         self._url = url
         self._fresh = fresh
         self._stop = stop
         self._patience = patience
-        self._connection = transport.connect(url)
+        self._connection = transport.connect(url, transport.trust(url, authority_pem))
         self._response: http.client.HTTPResponse | None = None
         self._digest = hashlib.sha256()
         self._attempt = 0

@@ -20,7 +20,7 @@ def restore(
     if expected is None:
         raise MoverFailure(Failure.PLATFORM_UNREACHABLE)
     require_empty(folder)
-    source = Download(assignment.download_url, fresh_url, stop)
+    source = Download(assignment.download_url, fresh_url, stop, authority_pem=assignment.authority_pem)
     with (
         contextlib.closing(source),
         programs.running(programs.DECOMPRESS, programs.UNPACK, folder=folder, stdout=subprocess.DEVNULL) as pipeline,

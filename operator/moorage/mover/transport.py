@@ -97,6 +97,15 @@ def connect(url: str, context: ssl.SSLContext | None = None) -> Connection:
     return Connection(urlsplit(url), context)
 
 
+def trust(url: str, authority_pem: str) -> ssl.SSLContext | None:
+    """What to believe behind this URL: the authorities that everybody knows, and this one."""
+    if not authority_pem or urlsplit(url).scheme != "https":
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(cadata=authority_pem)
+    return context
+
+
 def target_of(url: str) -> str:
     """The request target of a URL: path and query as they were signed."""
     parts = urlsplit(url)

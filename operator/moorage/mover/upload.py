@@ -46,9 +46,15 @@ class Upload:
     """Takes parts in order and returns what the store said about them; memory is bound by the parts in flight."""
 
     def __init__(
-        self, urls: PartUrlBook, stop: threading.Event, patience: transport.Patience = transport.PATIENCE
+        self,
+        urls: PartUrlBook,
+        stop: threading.Event,
+        patience: transport.Patience = transport.PATIENCE,
+        *,
+        authority_pem: str = "",
     ) -> None:
         self._urls = urls
+        self._authority_pem = authority_pem
         self._stop = stop
         self._patience = patience
         self._work: queue.Queue[tuple[int, list[bytes]] | None] = queue.Queue(maxsize=1)
@@ -85,7 +91,8 @@ class Upload:
             try:
                 if self._failure is None:
                     if connection is None:
-                        connection = transport.connect(self._urls.url(number))
+                        url = self._urls.url(number)
+                        connection = transport.connect(url, transport.trust(url, self._authority_pem))
                     self._parts[number] = self._send(connection, number, segments)
             except MoverFailure as failure:
                 self._failure = self._failure or failure
@@ -120,4 +127,6 @@ class Upload:
                 self._urls.forget(number, url)
             elif not transport.retryable(answer.status):
                 raise MoverFailure(Failure.STORE_REFUSED)
+            elif answer.status == 507:
+                failure = Failure.STORE_FULL
         raise MoverFailure(failure)

@@ -31,7 +31,7 @@ def answer(request: bytes, stop: threading.Event) -> VerifyAnswer:
 
 def verify(request: VerifyRequest, stop: threading.Event) -> Totals:
     """What the object really holds; raises MoverFailure."""
-    source = Download(request.download_url, None, stop)
+    source = Download(request.download_url, None, stop, authority_pem=request.authority_pem)
     with contextlib.closing(source), programs.running(programs.DECOMPRESS, programs.LIST) as pipeline:
         listing = Listing(pipeline.stdout)
         listing.start()

@@ -60,6 +60,7 @@ class MoverSessions:
             snapshot_id=attempt.snapshot_id,
             written_by=attempt.written_by,
             data_key=open_data_key(self._keyring, attempt),
+            authority_pem=self._store.authority_pem,
         )
         if attempt.kind is AttemptKind.SNAPSHOT:
             urls = await self._part_urls(attempt, 1, PART_URLS_FIRST)

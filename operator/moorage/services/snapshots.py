@@ -157,6 +157,7 @@ class Snapshots:
             download_url=await self._store.presign_get(attempt.object_key, seconds=VERIFY_URL_SECONDS),
             data_key=self._data_key(attempt),
             binding=binding_of(attempt),
+            authority_pem=self._store.authority_pem,
         )
         answer = await self._readback.read(request, object_bytes=reported.object_bytes)
         failure = answer.failure if answer.totals is None else difference(answer.totals, reported)

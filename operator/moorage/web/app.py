@@ -6,15 +6,22 @@ from prometheus_client import CollectorRegistry
 from moorage.providers.ports import TokenReviewer
 from moorage.store.database import Database
 from moorage.web import errors
-from moorage.web.routes import health, mover
+from moorage.web.routes import health, mover, objects
 
 
 def create_app(
-    *, mover_sessions: mover.Sessions, token_reviews: TokenReviewer, database: Database, registry: CollectorRegistry
+    *,
+    mover_sessions: mover.Sessions,
+    token_reviews: TokenReviewer,
+    database: Database,
+    registry: CollectorRegistry,
+    folder: objects.Objects | None = None,
 ) -> FastAPI:
-    """All routes of `python -m moorage api`; no documentation pages, nobody reads them here."""
+    """All routes of `python -m moorage api`, those for objects where a folder keeps them; no documentation pages."""
     app = FastAPI(title="Moorage", openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(mover.routes(mover_sessions, token_reviews))
+    if folder is not None:
+        app.include_router(objects.routes(folder))
     app.include_router(health.routes(database, registry))
     errors.install(app)
     return app

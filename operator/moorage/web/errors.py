@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from moorage.model.conditions import MESSAGES
 from moorage.model.errors import Permanent, Transient
+from moorage.providers.ports import StoreFull, UploadLost
 from moorage.services.mover_sessions import AttemptOver, NotYourAttempt, ReportRefused
 
 RETRY_AFTER_SECONDS = 2.0
@@ -38,6 +39,14 @@ class BodyInvalid(Exception):
     """The request body is not what the route takes."""
 
 
+class UrlRefused(Exception):
+    """The URL was not signed by us, not for this, or has expired."""
+
+
+class ObjectMissing(Exception):
+    """There is no object under a URL that we have signed."""
+
+
 FIXED: dict[type[Exception], Problem] = {
     Unauthenticated: Problem(401, "Unauthenticated", "A valid token for this platform is needed."),
     NotYourAttempt: Problem(403, "NotYourAttempt", "This token does not speak for the mover of this attempt."),
@@ -45,6 +54,10 @@ FIXED: dict[type[Exception], Problem] = {
     ReportRefused: Problem(422, "RequestRefused", "The request does not fit the attempt."),
     BodyTooLarge: Problem(413, "BodyTooLarge", "The request body is too large."),
     BodyInvalid: Problem(400, "BodyInvalid", "The request body is not what this route takes."),
+    UrlRefused: Problem(403, "UrlRefused", "This URL does not permit this, or has expired."),
+    ObjectMissing: Problem(404, "ObjectMissing", "There is no such object."),
+    UploadLost: Problem(404, "UploadLost", "There is no such upload any more."),
+    StoreFull: Problem(507, "StoreFull", "The object store has no room left."),
 }
 BY_STATUS = {
     404: Problem(404, "NotFound", "There is nothing here."),

@@ -23,7 +23,10 @@ from prometheus_client import CollectorRegistry
 from moorage.model import names
 from moorage.model.identity import Identity
 from moorage.model.record import AgentRecord, AttemptKind
+from moorage.providers.folder_objects import FolderObjects
+from moorage.providers.ports import ObjectStore
 from moorage.providers.s3_objects import S3Objects
+from moorage.providers.signed_urls import SignedUrls
 from moorage.services.keyring import Keyring
 from moorage.services.mover_sessions import MoverSessions
 from moorage.services.snapshots import Snapshots
@@ -57,7 +60,7 @@ class World:
 
     database: Database
     admin: "asyncpg.Connection[asyncpg.Record]"
-    store: S3Objects
+    store: ObjectStore
     gateway: VersityGateway
     bucket: str
     keyring: Keyring
@@ -155,8 +158,10 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def open_world(database_url: str, gateway: VersityGateway, scratch: Path) -> AsyncIterator[World]:
-    """Migrate, make one tenant with one agent, serve the API."""
+async def open_world(
+    database_url: str, gateway: VersityGateway, scratch: Path, *, folder: Path | None = None
+) -> AsyncIterator[World]:
+    """Migrate, make one tenant with one agent, serve the API; with a folder the objects are there, else in S3."""
     await migrate.migrate(database_url)
     bucket = f"b{uuid.uuid4().hex[:12]}"
     keyring, reviewer = Keyring(bytes(range(32))), FakeTokenReviewer()
@@ -166,20 +171,22 @@ async def open_world(database_url: str, gateway: VersityGateway, scratch: Path) 
         admin = await asyncpg.connect(database_url)
         stack.push_async_callback(admin.close)
         tenant_uid, agent_uid = await make_agent(admin, keyring)
-        store = await stack.enter_async_context(
-            S3Objects.connect(
-                endpoint=gateway.endpoint,
-                region=store_server.REGION,
-                bucket=bucket,
-                access_key=store_server.ACCESS_KEY,
-                secret_key=store_server.SECRET_KEY,
-            )
-        )
+        port = store_server.free_port()
+        if folder is None:
+            store: ObjectStore = await stack.enter_async_context(bucket_of(gateway, bucket))
+        else:
+            write_certificate(scratch / "api.crt", scratch / "api.key")
+            urls = SignedUrls(f"https://127.0.0.1:{port}", lambda claim: keyring.mac("object-url", claim))
+            store = await FolderObjects.connect(folder, urls, (scratch / "api.crt").read_text())
         sessions = MoverSessions(database=database, store=store, keyring=keyring)
         app = create_app(
-            mover_sessions=sessions, token_reviews=reviewer, database=database, registry=CollectorRegistry()
+            mover_sessions=sessions,
+            token_reviews=reviewer,
+            database=database,
+            registry=CollectorRegistry(),
+            folder=store if isinstance(store, FolderObjects) else None,
         )
-        api_url, ca_pem = await stack.enter_async_context(served(app, scratch))
+        api_url, ca_pem = await stack.enter_async_context(served(app, scratch, port))
         yield World(
             database=database,
             admin=admin,
@@ -196,6 +203,17 @@ async def open_world(database_url: str, gateway: VersityGateway, scratch: Path) 
             agent_uid=agent_uid,
             tenant_uid=tenant_uid,
         )
+
+
+def bucket_of(gateway: VersityGateway, bucket: str) -> contextlib.AbstractAsyncContextManager[S3Objects]:
+    """A client of one bucket on the server."""
+    return S3Objects.connect(
+        endpoint=gateway.endpoint,
+        region=store_server.REGION,
+        bucket=bucket,
+        access_key=store_server.ACCESS_KEY,
+        secret_key=store_server.SECRET_KEY,
+    )
 
 
 async def make_agent(admin: "asyncpg.Connection[asyncpg.Record]", keyring: Keyring) -> tuple[str, str]:
@@ -218,11 +236,12 @@ async def make_agent(admin: "asyncpg.Connection[asyncpg.Record]", keyring: Keyri
 
 
 @contextlib.asynccontextmanager
-async def served(app: object, folder: Path) -> AsyncIterator[tuple[str, str]]:
+async def served(app: object, folder: Path, port: int = 0) -> AsyncIterator[tuple[str, str]]:
     """The application over TLS on a port of the loopback; yields its URL and the certificate to trust."""
     certificate, key = folder / "api.crt", folder / "api.key"
-    write_certificate(certificate, key)
-    listener = socket.create_server(("127.0.0.1", 0))
+    if not certificate.exists():
+        write_certificate(certificate, key)
+    listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]  # an ASGI application

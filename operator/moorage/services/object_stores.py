@@ -1,0 +1,37 @@
+"""Opens the object store that the settings name."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from moorage import settings as knobs
+from moorage.providers.folder_objects import FolderObjects
+from moorage.providers.ports import ObjectStore
+from moorage.providers.s3_objects import S3Objects
+from moorage.providers.signed_urls import SignedUrls
+from moorage.services.keyring import Keyring
+from moorage.settings import Settings
+
+URL_PURPOSE = "object-url"
+
+
+def required(settings: Settings) -> tuple[str, ...]:
+    """The settings that the chosen store cannot do without."""
+    return ("root_key_file", *knobs.STORE_NEEDS[settings.store_kind])
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[ObjectStore]:
+    """The store, for as long as the block runs."""
+    if settings.store_kind == "filesystem":
+        assert settings.store_folder is not None  # required
+        urls = SignedUrls(settings.mover_api_url, lambda claim: keyring.mac(URL_PURPOSE, claim))
+        yield await FolderObjects.connect(settings.store_folder, urls, knobs.mover_authority(settings))
+        return
+    async with S3Objects.connect(
+        endpoint=settings.store_endpoint,
+        region=settings.store_region,
+        bucket=settings.store_bucket,
+        access_key=settings.store_access_key,
+        secret_key=knobs.read_file(settings.store_secret_key_file, "store_secret_key_file"),
+    ) as store:
+        yield store
