@@ -174,7 +174,8 @@ def attempt(**changes: Any) -> Attempt:
         "snapshot_id": SnapshotId(SNAPSHOT_ID),
         "kind": AttemptKind.SNAPSHOT,
         "state": AttemptState.STARTED,
-        "created_at": NOW - timedelta(seconds=5),
+        "created_at": NOW - timedelta(seconds=6),
+        "granted_at": NOW - timedelta(seconds=5),
     }
     return Attempt(**base | changes)
 
@@ -210,7 +211,14 @@ def exit_of(reason: ExitReason = ExitReason.ERROR, **changes: Any) -> Exit:
 
 def volume_view(**changes: Any) -> VolumeView:
     """The bound claim of the first volume generation."""
-    base: dict[str, Any] = {"name": "data-helper-1", "uid": "volume-1", "bound": True, "deleting": False, "mib": 1024}
+    base: dict[str, Any] = {
+        "name": "data-helper-1",
+        "uid": "volume-1",
+        "bound": True,
+        "deleting": False,
+        "mib": 1024,
+        "node": "node",
+    }
     return VolumeView(**base | changes)
 
 

@@ -19,6 +19,7 @@ from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.jobs.expire_reservations import ExpireReservations
 from moorage.jobs.keep_credit import KeepCredit
 from moorage.jobs.keep_lease import KeepLease
+from moorage.jobs.move_queue import MoveQueue
 from moorage.jobs.prove_books import ProveBooks
 from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.settle_wallets import SettleWallets
@@ -44,6 +45,7 @@ from moorage.store.leader import Leadership
 from moorage.store.leases import Reservations
 from moorage.store.ledger import Ledger, LedgerRefusal
 from moorage.store.meters import Meters
+from moorage.store.movers import Movers
 from moorage.store.outbox import CHANNEL, Outbox
 from moorage.store.payments import Payments
 from moorage.store.wallets import Wallets
@@ -84,7 +86,7 @@ async def start(op: Operation) -> list[Task]:
     """Bring the ledger's view of prices and pods up to date, then start everything the clock drives."""
     await op.witness.look()
     await _publish_sizes(op)
-    await op.ledger.set_policy(resume_minimum_seconds=op.settings.resume_minimum_seconds)
+    await _publish_policy(op)
     await _close_vanished(op)
     rng = random.Random()  # noqa: S311  # spreads load, hides nothing
     wakeups = DeliverWakeups(op.outbox, op.ring)
@@ -118,6 +120,7 @@ async def start(op: Operation) -> list[Task]:
         "tell_witness": books.tell,
         "seal_books": books.seal,
         "check_books": books.check,
+        "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
         "sweep_orphans": sweep.sweep,
         "sweep_uploads": SweepUploads(op.snapshots).sweep,
     }
@@ -136,6 +139,14 @@ async def _publish_sizes(op: Operation) -> None:
             await op.ledger.publish_rate(size=size, rate_picos=offer.rate_picos)
         except LedgerRefusal as refusal:
             log.error("a price of the settings is not used", extra={"size": size, "why": str(refusal)})  # noqa: TRY400  # a decision, not a crash
+
+
+async def _publish_policy(op: Operation) -> None:
+    wanted = op.settings
+    await op.ledger.set_policy(resume_minimum_seconds=wanted.resume_minimum_seconds)
+    await Movers(op.database).set_limits(
+        epoch=op.epoch.current, movers_max=wanted.movers_max, per_node_max=wanted.movers_per_node_max
+    )
 
 
 async def _wait_for(queue: KeyedQueue[Key]) -> None:

@@ -87,9 +87,16 @@ class Metrics:
         self.job_last_success = Gauge(
             "moorage_job_last_success_timestamp_seconds", "When a job last came through, in Unix time.", ["job"], **at
         )
-        self.snapshots = Counter(
-            "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
-        )
         self.watch_age_seconds = Gauge(
             "moorage_watch_last_activity_seconds", "Seconds since the watch of a kind was heard.", ["kind"], **at
         )
+        self._of_movers(at)
+
+    def _of_movers(self, at: Any) -> None:  # Any: keyword arguments of two classes
+        self.snapshots = Counter(
+            "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
+        )
+        self.mover_queue_depth = Gauge(
+            "moorage_mover_queue_depth", "Attempts that wait for a mover's place.", ["kind"], **at
+        )
+        self.movers_running = Gauge("moorage_movers_running", "Attempts that have a mover's place.", **at)

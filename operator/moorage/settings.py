@@ -105,6 +105,8 @@ class Settings:
         _path, None, "PEM file with the authority that signed the API's certificate."
     )
     mover_egress: list[Any] = _knob(_list, [], "Destinations mover pods may reach: list of {cidr, port}.")
+    movers_max: int = _knob(_count, 10, "Movers that may run at once; 0 lets none start.")
+    movers_per_node_max: int = _knob(_count, 2, "Movers that may work on the volumes of one node at once.")
     warm_window_seconds: int = _knob(_count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once.")
     snapshot_grace_days: int = _knob(_count, 30, "How long the last snapshot of a deleted agent is kept.")
     resume_minimum_seconds: int = _knob(_count, 600, "Run time a top-up must at least pay before agents resume.")

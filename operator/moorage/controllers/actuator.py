@@ -57,8 +57,8 @@ class Actuator:
                 await self._apply_children(agent, record, with_pod=with_pod)
             case do.ApplyVolume():
                 await self._apply_children(agent, record, with_pod=False)
-            case do.RunMover(attempt_id, kind):
-                await self._run_mover(agent, record, attempt_id, kind)
+            case do.RunMover():
+                await self._run_mover(agent, record, effect)
             case do.DeletePod(name, uid):
                 await self._delete(kinds.POD, record.namespace, name, uid)
             case do.DropMover(name, uid):
@@ -99,10 +99,17 @@ class Actuator:
         for manifest in children:
             await self.applier.apply(manifest)
 
-    async def _run_mover(self, agent: Agent, record: AgentRecord, attempt_id: str, kind: AttemptKind) -> None:
-        build = desired_mover.capture_job if kind is AttemptKind.SNAPSHOT else desired_mover.restore_job
+    async def _run_mover(self, agent: Agent, record: AgentRecord, run: do.RunMover) -> None:
+        build = desired_mover.capture_job if run.kind is AttemptKind.SNAPSHOT else desired_mover.restore_job
         volume = names.agent_volume(record.name, record.volume_generation)
-        await self.applier.apply(build(agent, attempt_id=attempt_id, volume_name=volume, platform=self.platform))
+        job = build(
+            agent,
+            attempt_id=run.attempt_id,
+            volume_name=volume,
+            limit_seconds=run.limit_seconds,
+            platform=self.platform,
+        )
+        await self.applier.apply(job)
 
     async def _delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         path = kinds.object_path(kind, namespace, name)
@@ -135,9 +142,9 @@ class Actuator:
     async def _attempt(self, effect: do.Effect, record: AgentRecord) -> None:
         epoch = self.epoch.current
         match effect:
-            case do.BeginAttempt(kind):
+            case do.BeginAttempt(kind, node):
                 volume = names.agent_volume(record.name, record.volume_generation)
-                await self.snapshots.begin(epoch=epoch, record=record, kind=kind, volume_name=volume)
+                await self.snapshots.begin(epoch=epoch, record=record, kind=kind, volume_name=volume, node=node)
             case do.StartAttempt(attempt_id):
                 await self._start(attempt_id, record)
             case do.CommitAttempt(attempt_id):

@@ -10,23 +10,24 @@ CONTAINER = "mover"
 DATA_PATH = "/data"
 TOKEN_FOLDER = "/var/run/moorage"  # noqa: S105 (a folder, not a password)
 TOKEN_SECONDS = 600
-DEADLINE_SECONDS = 3600
 KEPT_SECONDS = 600
 CPU_REQUEST, CPU_LIMIT = "100m", "1"
 MEMORY_REQUEST, MEMORY_LIMIT = "64Mi", "256Mi"
 
 
-def capture_job(agent: Agent, *, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+def capture_job(agent: Agent, *, attempt_id: str, volume_name: str, limit_seconds: int, platform: Platform) -> Manifest:
     """The Job that reads the volume, and cannot write it, into a new snapshot."""
-    return _job(agent, "capture", attempt_id, volume_name, platform)
+    spec = _pod_spec("capture", attempt_id, volume_name, limit_seconds, platform)
+    return _job(agent, attempt_id, limit_seconds, spec)
 
 
-def restore_job(agent: Agent, *, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+def restore_job(agent: Agent, *, attempt_id: str, volume_name: str, limit_seconds: int, platform: Platform) -> Manifest:
     """The Job that fills a new, empty volume from a snapshot."""
-    return _job(agent, "restore", attempt_id, volume_name, platform)
+    spec = _pod_spec("restore", attempt_id, volume_name, limit_seconds, platform)
+    return _job(agent, attempt_id, limit_seconds, spec)
 
 
-def _job(agent: Agent, verb: str, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+def _job(agent: Agent, attempt_id: str, limit_seconds: int, pod_spec: Manifest) -> Manifest:
     labels = metadata.agent_labels(agent, names.COMPONENT_MOVER) | {names.LABEL_ATTEMPT: attempt_id}
     return {
         "apiVersion": "batch/v1",
@@ -40,14 +41,14 @@ def _job(agent: Agent, verb: str, attempt_id: str, volume_name: str, platform: P
         "spec": {
             # One Job is one attempt: a retry has its own attempt, data key and object.
             "backoffLimit": 0,
-            "activeDeadlineSeconds": DEADLINE_SECONDS,
+            "activeDeadlineSeconds": limit_seconds,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
-            "template": {"metadata": {"labels": labels}, "spec": _pod_spec(verb, attempt_id, volume_name, platform)},
+            "template": {"metadata": {"labels": labels}, "spec": pod_spec},
         },
     }
 
 
-def _pod_spec(verb: str, attempt_id: str, volume_name: str, platform: Platform) -> Manifest:
+def _pod_spec(verb: str, attempt_id: str, volume_name: str, limit_seconds: int, platform: Platform) -> Manifest:
     read_only = verb == "capture"
     claim: Manifest = {"claimName": volume_name}
     data_mount: Manifest = {"name": "data", "mountPath": DATA_PATH}
@@ -82,5 +83,5 @@ def _pod_spec(verb: str, attempt_id: str, volume_name: str, platform: Platform) 
         restart_policy="Never",
         serviceAccountName=names.MOVER_SERVICE_ACCOUNT,
         # On the pod as well as on the Job: a pod with a deadline counts against the movers' quota, not the agents'.
-        activeDeadlineSeconds=DEADLINE_SECONDS,
+        activeDeadlineSeconds=limit_seconds,
     )

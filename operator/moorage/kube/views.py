@@ -12,6 +12,8 @@ JOB_PREFIX = "mover-"  # names.mover_job
 NO_CONTAINER = ContainerStatus(name=AGENT_CONTAINER)
 
 BYTES_PER_MIB = 1 << 20
+# Said by the scheduler of a claim that waits for its first pod; a volume that is bound at once has no such word.
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
 def agent_container(pod: Pod) -> ContainerStatus:
@@ -137,6 +139,7 @@ def volume_view(claim: Live) -> VolumeView:
         bound=is_bound(claim),
         deleting=claim.metadata.deleting,
         mib=capacity_mib(claim),
+        node=claim.metadata.annotations.get(SELECTED_NODE),
     )
 
 

@@ -60,9 +60,10 @@ class CloseStorage:
 
 @dataclass(frozen=True, slots=True)
 class BeginAttempt:
-    """Write the intent of a snapshot or restore: id, data key, object key."""
+    """Write the intent of a snapshot or restore: id, data key, object key; and queue for a mover."""
 
     kind: AttemptKind
+    node: str | None  # where the mover will work; None when nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,11 @@ class StartAttempt:
 
 @dataclass(frozen=True, slots=True)
 class RunMover:
-    """Make the attempt's Job exist."""
+    """Make the attempt's Job exist, with a limit to its life."""
 
     attempt_id: str
     kind: AttemptKind
+    limit_seconds: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from moorage.lifecycle import effects as do
+from moorage.lifecycle import storage
 from moorage.lifecycle.decision import (
     FRESH,
     LOOK_AGAIN_SECONDS,
@@ -17,11 +18,16 @@ from moorage.lifecycle.decision import (
     next_generation,
     wants_run,
 )
-from moorage.model.observation import JobOutcome
-from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState
+from moorage.model.observation import JobOutcome, VolumeView
+from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState
 
-# An attempt that has not come further in this time is given up; the mover's Job carries the same limit.
-ATTEMPT_LIMIT = timedelta(hours=1)
+# A mover that has not come further in this time since its turn is given up; its Job carries the same limit. It grows
+# with the data, so that a store of 1 MB/s delays a large snapshot and does not fail it for ever.
+LIMIT_SECONDS_MIN = 3_600
+LIMIT_SECONDS_PER_MIB = 1
+LIMIT_SECONDS_MAX = 86_400
+# Whose turn has come is told. This is the net.
+QUEUE_LOOK_SECONDS = 15.0
 RETRY_SECONDS_FIRST = 10
 RETRY_SECONDS_MAX = 900
 
@@ -37,7 +43,7 @@ def snapshotting(record: AgentRecord, desired: Desired, world: World) -> Decisio
         return _try_again(record, world, AttemptKind.SNAPSHOT)
     match attempt.state:
         case AttemptState.CREATED:
-            return Decision(record=record, effects=(do.StartAttempt(attempt.id),), again=True)
+            return _queued(record, attempt)
         case AttemptState.STARTED:
             return _moving(record, world, AttemptKind.SNAPSHOT)
         case AttemptState.UPLOADED:
@@ -67,7 +73,7 @@ def restoring(record: AgentRecord, desired: Desired, world: World) -> Decision:
         return _try_again(record, world, AttemptKind.RESTORE)
     match attempt.state:
         case AttemptState.CREATED:
-            return Decision(record=record, effects=(do.StartAttempt(attempt.id),), again=True)
+            return _queued(record, attempt)
         case AttemptState.STARTED:
             return _moving(record, world, AttemptKind.RESTORE)
         case AttemptState.UPLOADED | AttemptState.COMMITTED:
@@ -93,17 +99,33 @@ def retry_seconds(failures: int) -> int:
     return int(min(RETRY_SECONDS_MAX, RETRY_SECONDS_FIRST * 2 ** min(failures - 1, 10)))
 
 
+def limit_seconds(record: AgentRecord, volume: VolumeView | None) -> int:
+    """How long a mover may take from its turn on, by what the volume can hold and what the snapshot has."""
+    volume_mib = 0 if volume is None or volume.mib is None else volume.mib
+    snapshot_mib = 0 if record.snapshot is None else record.snapshot.bytes // storage.BYTES_PER_MIB
+    wanted = LIMIT_SECONDS_MIN + max(volume_mib, snapshot_mib) * LIMIT_SECONDS_PER_MIB
+    return min(LIMIT_SECONDS_MAX, wanted)
+
+
+def _queued(record: AgentRecord, attempt: Attempt) -> Decision:
+    if attempt.granted_at is None:
+        return Decision(record=record, wait_seconds=QUEUE_LOOK_SECONDS)
+    return Decision(record=record, effects=(do.StartAttempt(attempt.id),), again=True)
+
+
 def _moving(record: AgentRecord, world: World, kind: AttemptKind) -> Decision:
     attempt = record.attempt
     assert attempt is not None
+    assert attempt.granted_at is not None  # the database has a constraint that says the same
     job = next((job for job in world.jobs if job.attempt_id == attempt.id), None)
-    late = record.now - attempt.created_at > ATTEMPT_LIMIT
+    limit = limit_seconds(record, current_volume(record, world.volumes))
+    late = record.now - attempt.granted_at > timedelta(seconds=limit)
     if late or (job is not None and job.outcome is not JobOutcome.ACTIVE):
         # The record was read after the Job was seen: a mover that had reported would have moved the attempt on.
         return Decision(record=record, effects=(do.FailAttempt(attempt.id, "MoverFailed"),), again=True)
     volume: tuple[do.Effect, ...] = (do.ApplyVolume(),) if kind is AttemptKind.RESTORE else ()
     if job is None:
-        return Decision(record=record, effects=(*volume, do.RunMover(attempt.id, kind)), wait_seconds=60.0)
+        return Decision(record=record, effects=(*volume, do.RunMover(attempt.id, kind, limit)), wait_seconds=60.0)
     return Decision(record=record, effects=volume, wait_seconds=60.0)
 
 
@@ -122,8 +144,11 @@ def _try_again(record: AgentRecord, world: World, kind: AttemptKind) -> Decision
         return Decision(record=record, effects=drop(world.jobs), wait_seconds=max(0.1, left))
     if world.jobs:
         return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
-    leftovers = free(record, world) if kind is AttemptKind.RESTORE else ()
-    return Decision(record=replace(record, retry_at=None), effects=(*leftovers, do.BeginAttempt(kind)), again=True)
+    begun = replace(record, retry_at=None)
+    if kind is AttemptKind.RESTORE:  # where its volume will be is not known before a mover needs it
+        return Decision(record=begun, effects=(*free(record, world), do.BeginAttempt(kind, None)), again=True)
+    volume = current_volume(record, world.volumes)
+    return Decision(record=begun, effects=(do.BeginAttempt(kind, volume.node if volume else None),), again=True)
 
 
 def _call_off(record: AgentRecord, world: World, state: AgentState) -> Decision:

@@ -82,7 +82,7 @@ def suspended(agent: Agent, record: AgentRecord, seen: Observation, problem: Rea
 def snapshot_ready(record: AgentRecord) -> Verdict:
     """SnapshotReady: a verified snapshot exists, and no newer one is being made."""
     if record.state is AgentState.SNAPSHOTTING:
-        return Status.FALSE, Reason.SNAPSHOT_FAILED if _failed(record) else Reason.SNAPSHOTTING
+        return Status.FALSE, _moving(record)
     if record.state is AgentState.VERIFYING:
         return Status.FALSE, Reason.VERIFYING
     if record.snapshot is None:
@@ -93,7 +93,7 @@ def snapshot_ready(record: AgentRecord) -> Verdict:
 def volume_ready(record: AgentRecord, seen: Observation) -> Verdict:
     """VolumeReady, of an agent with storage: the claim of its data is there and bound."""
     if record.state is AgentState.RESTORING:
-        return Status.FALSE, Reason.RESTORE_FAILED if _failed(record) else Reason.RESTORING
+        return Status.FALSE, _moving(record)
     if record.state in (AgentState.ARCHIVED, AgentState.DELETED):
         return Status.FALSE, Reason.VOLUME_FREED
     if isinstance(seen.volumes, Unknown):
@@ -147,12 +147,10 @@ def _why_down(agent: Agent, record: AgentRecord, problem: Reason | None) -> Reas
 
 def _on_the_way(record: AgentRecord, seen: Observation) -> Reason:
     match record.state:
-        case AgentState.SNAPSHOTTING:
-            return Reason.SNAPSHOT_FAILED if _failed(record) else Reason.SNAPSHOTTING
+        case AgentState.SNAPSHOTTING | AgentState.RESTORING:
+            return _moving(record)
         case AgentState.VERIFYING:
             return Reason.VERIFYING
-        case AgentState.RESTORING:
-            return Reason.RESTORE_FAILED if _failed(record) else Reason.RESTORING
         case _:
             return _draining(record, seen)
 
@@ -164,6 +162,15 @@ def _draining(record: AgentRecord, seen: Observation) -> Reason:
         return Reason.NODE_UNREACHABLE
     stuck = not seen.pods and record.pod_uid is None and decision.volume_lost(record, seen.volumes)
     return Reason.VOLUME_LOST if stuck else Reason.DRAINING
+
+
+def _moving(record: AgentRecord) -> Reason:
+    """How far a snapshot or restore is; what failed before is told rather than that it waits again."""
+    attempt = record.attempt
+    waits = attempt is not None and attempt.state is AttemptState.CREATED and attempt.granted_at is None
+    if record.state is AgentState.RESTORING:
+        return Reason.RESTORE_FAILED if _failed(record) else Reason.RESTORE_QUEUED if waits else Reason.RESTORING
+    return Reason.SNAPSHOT_FAILED if _failed(record) else Reason.SNAPSHOT_QUEUED if waits else Reason.SNAPSHOTTING
 
 
 def _failed(record: AgentRecord) -> bool:

@@ -65,11 +65,13 @@ class Reason(StrEnum):
     USER_REQUESTED = "UserRequested"
     DELETING = "Deleting"
     DRAINING = "Draining"
+    SNAPSHOT_QUEUED = "SnapshotQueued"
     SNAPSHOTTING = "Snapshotting"
     VERIFYING = "Verifying"
     SNAPSHOT_FAILED = "SnapshotFailed"
     SNAPSHOT_VERIFIED = "SnapshotVerified"
     NO_SNAPSHOT_YET = "NoSnapshotYet"
+    RESTORE_QUEUED = "RestoreQueued"
     RESTORING = "Restoring"
     RESTORE_FAILED = "RestoreFailed"
     VOLUME_BOUND = "VolumeBound"
@@ -123,11 +125,13 @@ MESSAGES: dict[Reason, str] = {
     Reason.USER_REQUESTED: "Suspended as spec.desiredState asks.",
     Reason.DELETING: "The agent is being deleted; its data is kept as a snapshot for the grace period.",
     Reason.DRAINING: "The agent's pod is being stopped.",
+    Reason.SNAPSHOT_QUEUED: "The agent's data is safe on its volume; its snapshot waits for its turn.",
     Reason.SNAPSHOTTING: "The agent's data is being written to an encrypted snapshot.",
     Reason.VERIFYING: "The snapshot is being read back and checked.",
     Reason.SNAPSHOT_FAILED: "The snapshot failed; the volume is kept and the snapshot is tried again.",
     Reason.SNAPSHOT_VERIFIED: "The last snapshot was read back and verified.",
     Reason.NO_SNAPSHOT_YET: "No snapshot has been taken yet.",
+    Reason.RESTORE_QUEUED: "The restore of the agent's data waits for its turn.",
     Reason.RESTORING: "The agent's data is being restored from its snapshot.",
     Reason.RESTORE_FAILED: "The restore failed; the snapshot is untouched and the restore is tried again.",
     Reason.VOLUME_BOUND: "The agent's volume is bound.",

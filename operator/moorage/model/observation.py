@@ -59,6 +59,7 @@ class VolumeView:
     bound: bool
     deleting: bool
     mib: int | None  # its capacity, once it is bound
+    node: str | None  # where its first pod was placed; None when nobody says
 
 
 class JobOutcome(StrEnum):

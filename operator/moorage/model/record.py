@@ -42,7 +42,7 @@ class SnapshotPurpose(StrEnum):
 class AttemptState(StrEnum):
     """How far a mover attempt has come; a restore goes from Uploaded to Verified at once."""
 
-    CREATED = "Created"  # the intent is durable, nothing exists outside the database
+    CREATED = "Created"  # the intent is durable and waits for its turn; nothing exists outside the database
     STARTED = "Started"  # the multipart upload is open (snapshot) and the mover may be started
     UPLOADED = "Uploaded"  # the mover reported: all parts are there (snapshot), or the volume is filled (restore)
     COMMITTED = "Committed"  # the object store has the complete object
@@ -59,6 +59,7 @@ class Attempt:
     kind: AttemptKind
     state: AttemptState
     created_at: datetime
+    granted_at: datetime | None  # its place in the mover queue; None while it waits for one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,24 +31,31 @@ class Snapshots:
         self._keyring = keyring
         self._readback = readback or Readback()
 
-    async def begin(self, *, epoch: int, record: AgentRecord, kind: AttemptKind, volume_name: str) -> str | None:
-        """Write the intent and put the agent on it; None when something crossed the record."""
+    async def begin(
+        self, *, epoch: int, record: AgentRecord, kind: AttemptKind, volume_name: str, node: str | None = None
+    ) -> str | None:
+        """Write the intent and put the agent on it, in the queue of movers; None when something crossed the record.
+
+        `node` is where the volume is, when anybody knows.
+        """
         attempt_id = str(uuid.uuid4())
         if kind is AttemptKind.SNAPSHOT:
             new = await self._new_snapshot(attempt_id, record, volume_name)
         else:
             new = await self._new_restore(attempt_id, record, volume_name)
         replaces = record.attempt.id if record.attempt else None
-        if not await self._rows.add(epoch, new, fence=record.fence, replaces=replaces):
+        if not await self._rows.add(epoch, new, node=node, fence=record.fence, replaces=replaces):
             return None
         if replaces is not None:  # a mover that reports its failure leaves the rest of its upload to us
             await self._discard_quietly(replaces)
         return attempt_id
 
     async def start(self, *, epoch: int, attempt_id: str) -> None:
-        """Open the upload of a snapshot; from here on a mover may act for the attempt."""
+        """Open the upload of a snapshot whose turn has come; from here on a mover may act for the attempt."""
         attempt = await self._rows.attempt(attempt_id)
         if attempt is None or not attempt.current or attempt.state is not AttemptState.CREATED:
+            return
+        if attempt.granted_at is None:  # it waits
             return
         upload_id = None
         if attempt.kind is AttemptKind.SNAPSHOT:

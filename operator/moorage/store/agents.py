@@ -26,7 +26,7 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        a.endings, a.start_at, a.exit_reason, a.exit_code, a.exit_at, a.exit_ran_seconds,
        clock_timestamp() AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
-       t.state AS attempt_state, t.created_at AS attempt_created_at,
+       t.state AS attempt_state, t.created_at AS attempt_created_at, t.granted_at AS attempt_granted_at,
        s.id::text AS snapshot_id, s.taken_at AS snapshot_taken_at, s.object_bytes AS snapshot_bytes,
        s.file_count AS snapshot_files,
        w.id AS wallet_id, w.name AS wallet_name, w.standing AS wallet_standing,
@@ -200,6 +200,7 @@ def _attempt(row: Any) -> Attempt | None:
         kind=AttemptKind(row["attempt_kind"]),
         state=AttemptState(row["attempt_state"]),
         created_at=row["attempt_created_at"],
+        granted_at=row["attempt_granted_at"],
     )
 
 

@@ -50,7 +50,7 @@ class AttemptRow:
     mover_pod_uid: str | None
     report: Report | None
     failure: str | None
-    created_at: datetime
+    granted_at: datetime | None  # None while it waits for its turn
     namespace: str
     agent_name: str
     current: bool  # the agent is on this attempt
@@ -70,8 +70,8 @@ class SnapshotRow:
 _ATTEMPT = """
 SELECT t.id::text, t.agent_uid::text, t.tenant_uid::text, t.snapshot_id::text, t.kind, t.state, t.object_key,
        t.upload_id, t.wrapped_key, n.wrapped_key AS wrapped_tenant_key, t.volume_name,
-       t.mover_pod_uid::text AS mover_pod_uid, t.report::text AS report, t.failure, t.created_at, a.namespace,
-       a.name AS agent_name, a.attempt_id IS NOT DISTINCT FROM t.id AS current,
+       t.mover_pod_uid::text AS mover_pod_uid, t.report::text AS report, t.failure, t.granted_at,
+       a.namespace, a.name AS agent_name, a.attempt_id IS NOT DISTINCT FROM t.id AS current,
        CASE WHEN t.kind = 'Restore' THEN s.attempt_id ELSE t.id END::text AS written_by,
        encode(s.sha256, 'hex') AS sha256, s.object_bytes, s.plain_bytes, s.file_count
 FROM moorage.attempt t
@@ -83,8 +83,8 @@ WHERE t.id = $1
 
 _INSERT = """
 INSERT INTO moorage.attempt (id, agent_uid, tenant_uid, snapshot_id, kind, state, object_key, upload_id, wrapped_key,
-                             volume_name)
-VALUES ($1, $2, $3, $4, $5, 'Created', $6, $7, $8, $9)
+                             volume_name, node)
+VALUES ($1, $2, $3, $4, $5, 'Created', $6, $7, $8, $9, $10)
 """
 
 # One statement moves an attempt on: only from the state it was seen in, only while the agent is on it.
@@ -155,7 +155,7 @@ class SnapshotRows:
         )
         return None if row is None else SnapshotRow(**dict(row))
 
-    async def add(self, epoch: int, new: NewAttempt, *, fence: int, replaces: str | None) -> bool:
+    async def add(self, epoch: int, new: NewAttempt, *, node: str | None, fence: int, replaces: str | None) -> bool:
         """Write an intent and put the agent on it; False, and nothing written, when the agent has moved on."""
         async with self._database.transaction() as connection:
             await _require_epoch(connection, epoch)
@@ -171,7 +171,7 @@ class SnapshotRows:
             await connection.execute(
                 _INSERT,
                 *(new.id, new.agent_uid, new.tenant_uid, new.snapshot_id, new.kind.value, new.object_key, upload_id),
-                *(new.wrapped_key, new.volume_name),
+                *(new.wrapped_key, new.volume_name, node),
             )
             await connection.execute("UPDATE moorage.agent SET attempt_id = $2 WHERE uid = $1", new.agent_uid, new.id)
         return True

@@ -184,7 +184,7 @@ async def test_a_report_moves_the_attempt_on_and_wakes_the_operator_once(world: 
     for _ in range(2):  # the answer to the first may have been lost
         assert (await call(world, "report", success(attempt_id), token))[0] == 200
     assert (await world.row(attempt_id)).state is AttemptState.UPLOADED
-    woken = await world.admin.fetch("SELECT kind, namespace, name FROM moorage.outbox")
+    woken = await world.admin.fetch("SELECT kind, namespace, name FROM moorage.outbox WHERE reason = 'MoverReported'")
     assert [tuple(row) for row in woken] == [("Agent", "mn-acme", "bot")]
     status, body = await call(world, "report", success(attempt_id, file_count=9), token)
     assert (status, body["code"]) == (409, "AttemptOver")
@@ -195,7 +195,7 @@ async def test_a_reported_failure_ends_the_attempt_and_wakes_the_operator(world:
     assert (await call(world, "report", {"attempt": attempt_id, "failure": "VolumeChanged"}, token))[0] == 200
     row = await world.row(attempt_id)
     assert (row.state, row.failure) == (AttemptState.FAILED, Failure.VOLUME_CHANGED)
-    assert await world.admin.fetchval("SELECT count(*) FROM moorage.outbox") == 1
+    assert await world.admin.fetchval("SELECT count(*) FROM moorage.outbox WHERE reason = 'MoverReported'") == 1
 
 
 async def test_a_failure_that_is_not_on_the_list_is_refused(world: World) -> None:

@@ -12,6 +12,7 @@ from moorage.model.record import AttemptKind, AttemptState
 from moorage.model.snapshots import Failure, VerifyAnswer, VerifyRequest
 from moorage.services.readback import Readback
 from moorage.services.snapshots import Snapshots
+from moorage.store.movers import Movers
 from moorage.store.snapshots import AttemptRow
 from tests.integration.snapshots.world import EPOCH, World
 
@@ -179,6 +180,16 @@ async def test_no_step_acts_when_the_agent_has_moved_on(world: World) -> None:
     await world.snapshots.start(epoch=EPOCH, attempt_id=attempt_id)
     assert (await world.row(attempt_id)).state is AttemptState.CREATED
     assert world.gateway.unfinished(world.bucket) == []
+
+
+async def test_an_attempt_does_not_start_before_its_turn(world: World) -> None:
+    await Movers(world.database).set_limits(epoch=EPOCH, movers_max=0, per_node_max=1)
+    attempt_id = await world.begin()
+    assert (await world.row(attempt_id)).state is AttemptState.CREATED
+    assert world.gateway.unfinished(world.bucket) == []
+    await Movers(world.database).set_limits(epoch=EPOCH, movers_max=1, per_node_max=1)
+    await world.snapshots.start(epoch=EPOCH, attempt_id=attempt_id)
+    assert (await world.row(attempt_id)).state is AttemptState.STARTED
 
 
 async def test_a_failed_attempt_leaves_nothing_in_the_store(world: World) -> None:

@@ -17,7 +17,9 @@ def pod_specs() -> Iterator[Any]:
     *_, running = agent.children(STORED, volume_generation=1, incarnation=1, platform=offer, with_pod=True)
     yield pytest.param(running["spec"], id="agent")
     for build in (mover.capture_job, mover.restore_job):
-        job = build(STORED, attempt_id=factories.ATTEMPT_ID, volume_name="data-helper-1", platform=offer)
+        job = build(
+            STORED, attempt_id=factories.ATTEMPT_ID, volume_name="data-helper-1", limit_seconds=3_600, platform=offer
+        )
         yield pytest.param(job["spec"]["template"]["spec"], id=build.__name__)
 
 
@@ -68,7 +70,13 @@ def test_the_baseline_wins_over_whatever_a_builder_adds() -> None:
 
 def test_a_capture_cannot_write_what_it_reads_and_a_restore_can() -> None:
     for build, read_only in ((mover.capture_job, True), (mover.restore_job, None)):
-        job = build(STORED, attempt_id=factories.ATTEMPT_ID, volume_name="data-helper-1", platform=factories.platform())
+        job = build(
+            STORED,
+            attempt_id=factories.ATTEMPT_ID,
+            volume_name="data-helper-1",
+            limit_seconds=3_600,
+            platform=factories.platform(),
+        )
         spec = job["spec"]["template"]["spec"]
         (claim,) = [item["persistentVolumeClaim"] for item in spec["volumes"] if item["name"] == "data"]
         (mount,) = [item for item in spec["containers"][0]["volumeMounts"] if item["name"] == "data"]
@@ -77,7 +85,11 @@ def test_a_capture_cannot_write_what_it_reads_and_a_restore_can() -> None:
 
 def test_a_mover_gets_nothing_secret_and_only_its_own_token() -> None:
     job = mover.capture_job(
-        STORED, attempt_id=factories.ATTEMPT_ID, volume_name="data-helper-1", platform=factories.platform()
+        STORED,
+        attempt_id=factories.ATTEMPT_ID,
+        volume_name="data-helper-1",
+        limit_seconds=3_600,
+        platform=factories.platform(),
     )
     spec = job["spec"]["template"]["spec"]
     (container,) = spec["containers"]
@@ -104,7 +116,11 @@ def test_only_movers_have_a_deadline_so_that_each_counts_against_its_own_quota()
 
 def test_an_attempt_is_one_try() -> None:
     job = mover.restore_job(
-        STORED, attempt_id=factories.ATTEMPT_ID, volume_name="data-helper-1", platform=factories.platform()
+        STORED,
+        attempt_id=factories.ATTEMPT_ID,
+        volume_name="data-helper-1",
+        limit_seconds=3_600,
+        platform=factories.platform(),
     )
     assert job["spec"]["backoffLimit"] == 0
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"

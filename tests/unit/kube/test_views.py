@@ -154,6 +154,13 @@ def test_a_volume_has_the_size_that_its_claim_was_given(phase: str, capacity: st
     assert views.volume_view(claim).mib == mib
 
 
+@pytest.mark.parametrize("node", ["node-a", None])
+def test_a_volume_is_where_the_scheduler_put_its_first_pod(node: str | None) -> None:
+    annotations = {} if node is None else {"volume.kubernetes.io/selected-node": node}
+    claim = msgspec.convert({"metadata": {"name": "d", "annotations": annotations}}, Live)
+    assert views.volume_view(claim).node == node
+
+
 OURS = "moorage.dev/v1alpha1"
 KEYS = {
     "an agent's child": (Owner("u", OURS, "Agent", "a", True), "mn-x", "p", Key("Agent", "mn-x", "a")),

@@ -74,7 +74,7 @@ def pod(incarnation: int = 1, **changes: object) -> PodView:
 
 def volume(generation: int = 1, **changes: object) -> VolumeView:
     made = VolumeView(
-        name=f"data-helper-{generation}", uid=f"volume-{generation}", bound=True, deleting=False, mib=1024
+        name=f"data-helper-{generation}", uid=f"volume-{generation}", bound=True, deleting=False, mib=1024, node="node"
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
 
@@ -90,8 +90,11 @@ def seen(
     return Observation(pods=pods, volumes=volumes, jobs=jobs, ended=())
 
 
-def attempt(state: AttemptState, kind: AttemptKind = AttemptKind.SNAPSHOT) -> Attempt:
-    return Attempt(id="attempt", snapshot_id=SnapshotId("snapshot"), kind=kind, state=state, created_at=NOW)
+def attempt(state: AttemptState, kind: AttemptKind = AttemptKind.SNAPSHOT, **changes: object) -> Attempt:
+    made = Attempt(
+        id="attempt", snapshot_id=SnapshotId("snapshot"), kind=kind, state=state, created_at=NOW, granted_at=NOW
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
 
 
 def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRecord:
@@ -150,8 +153,9 @@ SNAPSHOT = Stored(Meter.SNAPSHOT, "snapshot", 1)
 
 
 def records() -> Iterator[AgentRecord]:
-    attempts = [None]
-    attempts += [attempt(state, kind) for state in AttemptState for kind in AttemptKind]  # type: ignore[misc]
+    attempts: list[Attempt | None] = [None]
+    attempts += [attempt(state, kind) for state in AttemptState for kind in AttemptKind]
+    attempts += [attempt(AttemptState.CREATED, kind, granted_at=None) for kind in AttemptKind]
     held = ((None, None), ("volume-1", "pod-1"), ("volume-1", None), ("lost", None))
     for state, tried, stop, (data, metered), veto in itertools.product(
         AgentState, attempts, (False, True), held, (None, *Veto)
@@ -350,7 +354,7 @@ def test_a_failed_restore_goes_into_a_new_volume_and_the_old_one_is_freed() -> N
     later = replace(waiting.record, now=NOW + timedelta(hours=1))
     again = transition(later, desired(), seen(volumes=(volume(),)))
     free = do.FreeVolume("data-helper-1", "volume-1")
-    assert again.effects == (do.OpenStorage(SNAPSHOT), free, do.BeginAttempt(AttemptKind.RESTORE))
+    assert again.effects == (do.OpenStorage(SNAPSHOT), free, do.BeginAttempt(AttemptKind.RESTORE, None))
 
 
 def test_nothing_new_starts_while_its_wallet_should_have_been_stopped_a_while_ago() -> None:

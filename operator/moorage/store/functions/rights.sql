@@ -1,7 +1,10 @@
 -- Who may call what; everybody else may call nothing.
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA money, moorage FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION moorage.require_epoch(bigint) TO moorage_app;
+GRANT EXECUTE ON FUNCTION
+    moorage.require_epoch(bigint), moorage.grant_movers(bigint), moorage.mover_queue_now(),
+    moorage.set_mover_limits(bigint, integer, integer)
+TO moorage_app;
 GRANT EXECUTE ON FUNCTION
     money.clock(), money.now_s(), money.current_rate(text, text), money.zero_at(bigint), money.missing_micros(bigint),
     money.accrued_balance_micros(bigint), money.low_by_runway(bigint)

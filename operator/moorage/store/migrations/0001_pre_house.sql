@@ -71,11 +71,16 @@ CREATE TABLE moorage.attempt (
     upload_id      text,
     wrapped_key    bytea NOT NULL,
     volume_name    text NOT NULL,
+    node           text,                  -- where the volume is; NULL while nobody knows
+    granted_at     timestamptz,           -- since when it has a place in the mover queue
+    turn           bigint,                -- the how-manieth place that was given
     mover_pod_uid  uuid,                  -- the one pod that may act for this attempt
     report         jsonb,                 -- what the mover said: parts, counts, hash
     failure        text,                  -- a code of ours, never foreign text
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    changed_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+    changed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (state <> 'Started' OR granted_at IS NOT NULL),
+    CHECK ((granted_at IS NULL) = (turn IS NULL))
 );
 CREATE INDEX attempt_agent ON moorage.attempt (agent_uid, created_at DESC);
 
