@@ -105,6 +105,10 @@ def agent_record(**changes: Any) -> AgentRecord:
         "endings": 0,
         "start_at": None,
         "last_exit": None,
+        "silent_since": None,
+        "fenced_incarnation": 0,
+        "left_generation": 0,
+        "left_until": None,
         "stop_recorded": False,
         "has_storage": True,
         "volume_generation": 1,
@@ -190,6 +194,7 @@ def pod_view(**changes: Any) -> PodView:
         "deleting": False,
         "node": "node",
         "node_ready": True,
+        "node_lost": False,
         "spec_hash": POD_HASH,
         "container_id": "containerd://1",
         "started_at": NOW - timedelta(minutes=4),
@@ -218,6 +223,7 @@ def volume_view(**changes: Any) -> VolumeView:
         "deleting": False,
         "mib": 1024,
         "node": "node",
+        "node_lost": False,
     }
     return VolumeView(**base | changes)
 

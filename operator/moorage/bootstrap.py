@@ -136,6 +136,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     controllers["Agent"] = AgentController(
         objects=objects, world=world, applier=applier, agents=agents, ledger=ledger, actuator=actuator,
         platform=platform, epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
+        node_lost_after=timedelta(seconds=settings.node_lost_seconds),
     ).reconcile  # fmt: skip
     controllers["Namespace"] = NamespaceController(
         objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,

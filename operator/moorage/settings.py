@@ -108,6 +108,7 @@ class Settings:
     movers_max: int = _knob(_count, 10, "Movers that may run at once; 0 lets none start.")
     movers_per_node_max: int = _knob(_count, 2, "Movers that may work on the volumes of one node at once.")
     warm_window_seconds: int = _knob(_count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once.")
+    node_lost_seconds: int = _knob(_count, 300, "How long a node is silent before agents are restored elsewhere.")
     snapshot_grace_days: int = _knob(_count, 30, "How long the last snapshot of a deleted agent is kept.")
     resume_minimum_seconds: int = _knob(_count, 600, "Run time a top-up must at least pay before agents resume.")
     storage_class: str = _knob(str, "", "StorageClass of agent volumes; empty: the cluster's default.")

@@ -44,6 +44,7 @@ class AgentController:
     platform: Platform
     epoch: Epoch
     warm_window: timedelta
+    node_lost_after: timedelta = timedelta(minutes=5)
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns the seconds after which to look again without news, None when settled."""
@@ -121,6 +122,8 @@ class AgentController:
             pod_hash=None if problem else desired_agent.pod_hash(agent, self.platform),
             storage=agent.spec.storage is not None,
             warm_window=self.warm_window,
+            recovery=agent.spec.recovery,
+            node_lost_after=self.node_lost_after,
         )
 
     async def _report(

@@ -81,7 +81,7 @@ def children(
     if agent.spec.storage is not None:
         manifests.append(_volume(agent, agent.spec.storage.size, volume_generation, platform))
     if agent.spec.http is not None:
-        manifests.append(_service(agent, agent.spec.http))
+        manifests.append(_service(agent, agent.spec.http, volume_generation))
     if with_pod:
         manifests.append(_pod(agent, volume_generation, incarnation, platform))
     return manifests
@@ -111,7 +111,7 @@ def _volume(agent: Agent, size: str, generation: int, platform: Platform) -> Man
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": claim}
 
 
-def _service(agent: Agent, http: Http) -> Manifest:
+def _service(agent: Agent, http: Http, volume_generation: int) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -120,6 +120,8 @@ def _service(agent: Agent, http: Http) -> Manifest:
             "selector": {
                 names.LABEL_COMPONENT: names.COMPONENT_AGENT,
                 names.LABEL_AGENT_UID: agent.metadata.uid,
+                # A pod that was left on a lost node has the generation before, and gets nothing when it comes back.
+                names.LABEL_GENERATION: str(volume_generation),
             },
             "ports": [{"name": "http", "protocol": "TCP", "port": http.port, "targetPort": http.port}],
         },
@@ -136,6 +138,7 @@ def _pod(agent: Agent, volume_generation: int, incarnation: int, platform: Platf
         volumes.append({"name": "files", "configMap": {"name": names.agent_files(agent.metadata.name)}})
         container["volumeMounts"].append({"name": "files", "mountPath": FILES_PATH, "readOnly": True})
     meta = _metadata(agent, names.agent_pod(agent.metadata.name, incarnation))
+    meta["labels"] = meta["labels"] | {names.LABEL_GENERATION: str(volume_generation)}
     meta["annotations"] = {names.ANNOTATION_SPEC_HASH: pod_hash(agent, platform)}
     return {
         "apiVersion": "v1",

@@ -18,6 +18,11 @@ class Node(msgspec.Struct, frozen=True, gc=False):
         """Whether the kubelet says so; the control plane turns it to Unknown when the kubelet is silent."""
         return self.status.is_true("Ready")
 
+    @property
+    def silent(self) -> bool:
+        """Whether the control plane has not heard of it for a while; a kubelet that says "not ready" still speaks."""
+        return any(item.type == "Ready" and item.status == "Unknown" for item in self.status.conditions)
+
 
 class LeaseSpec(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """spec of a Lease."""

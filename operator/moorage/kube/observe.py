@@ -16,7 +16,7 @@ from moorage.kube.objects import Job, Live, Pod, manifest_of
 from moorage.kube.reflector import Item, ObjectKey, Reflector, Source, View
 from moorage.kube.remembered import Children, Endings, Heartbeats
 from moorage.model.names import LABEL_MANAGED, AgentUid, Key, PodUid
-from moorage.model.observation import UNKNOWN, Observation
+from moorage.model.observation import UNKNOWN, Observation, VolumeView
 
 NODE_LEASE_NAMESPACE = "kube-node-lease"
 MANAGED_SELECTOR = f"{LABEL_MANAGED}=true"
@@ -103,7 +103,7 @@ class World:
             pods=tuple(self._pod_view(pod) for pod in self._pod_children.of(namespace, uid))
             if self._pods.listed.is_set()
             else UNKNOWN,
-            volumes=tuple(views.volume_view(claim) for claim in self._claim_children.of(namespace, uid))
+            volumes=tuple(self._volume_view(claim) for claim in self._claim_children.of(namespace, uid))
             if claims.listed.is_set()
             else UNKNOWN,
             jobs=tuple(views.job_view(job) for job in self._job_children.of(namespace, uid))
@@ -129,6 +129,13 @@ class World:
         """Whether the node is Ready and spoke lately."""
         found = self._nodes.store.get(ObjectKey("", node)) if node else None
         return node is not None and found is not None and found.ready and self._heartbeats.fresh(node)
+
+    def node_lost(self, node: str | None) -> bool:
+        """Whether the control plane itself says that a node is silent or gone; that we hear nothing is no such word."""
+        if node is None or not self._nodes.listed.is_set():
+            return False
+        found = self._nodes.store.get(ObjectKey("", node))
+        return found is None or found.silent
 
     def live(self, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
         """The object a manifest describes as it is now; of pods and jobs only their identity."""
@@ -160,7 +167,12 @@ class World:
 
     def _pod_view(self, pod: Pod) -> Any:
         started = self._first_start.get(pod.metadata.uid) or views.start_of(pod)
-        return views.pod_view(pod, started_at=started, node_ready=self.node_reachable(pod.spec.node_name))
+        node = pod.spec.node_name
+        reachable, lost = self.node_reachable(node), self.node_lost(node)
+        return views.pod_view(pod, started_at=started, node_ready=reachable, node_lost=lost)
+
+    def _volume_view(self, claim: Live) -> VolumeView:
+        return views.volume_view(claim, node_lost=self.node_lost(views.node_of(claim)))
 
     def _pod_changed(self, key: ObjectKey, old: Pod | None, new: Pod | None) -> None:
         self._pod_children.changed(key, old, new)
@@ -199,7 +211,7 @@ class World:
         return changed
 
     def _node_changed(self, key: ObjectKey, old: Node | None, new: Node | None) -> None:
-        if (old is not None and old.ready) == (new is not None and new.ready):
+        if _says(old) == _says(new):
             return
         for pod_key, pod in self._pods.store.items():  # rare: a node came or went
             if pod.spec.node_name == key.name:
@@ -217,6 +229,10 @@ class World:
             held.append((target, urgent, 0 if new is None else new.metadata.version))
         else:
             self._ring_bell(target, urgent)
+
+
+def _says(node: Node | None) -> tuple[bool, bool]:
+    return (False, True) if node is None else (node.ready, node.silent)
 
 
 def _key_of(manifest: Mapping[str, Any]) -> ObjectKey:

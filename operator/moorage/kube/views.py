@@ -90,7 +90,7 @@ def matters(pod: Pod) -> tuple[object, ...]:
     )
 
 
-def pod_view(pod: Pod, *, started_at: datetime | None, node_ready: bool) -> PodView:
+def pod_view(pod: Pod, *, started_at: datetime | None, node_ready: bool, node_lost: bool = False) -> PodView:
     """A pod as the lifecycle sees it."""
     status = agent_container(pod)
     return PodView(
@@ -101,6 +101,7 @@ def pod_view(pod: Pod, *, started_at: datetime | None, node_ready: bool) -> PodV
         deleting=pod.metadata.deleting,
         node=pod.spec.node_name,
         node_ready=node_ready,
+        node_lost=node_lost,
         spec_hash=pod.metadata.annotations.spec_hash,
         container_id=status.container_id or None,
         started_at=started_at,
@@ -131,7 +132,12 @@ def capacity_mib(claim: Live) -> int | None:
     return None if size_bytes is None else max(1, int(size_bytes) // BYTES_PER_MIB)
 
 
-def volume_view(claim: Live) -> VolumeView:
+def node_of(claim: Live) -> str | None:
+    """The node a claim was given its volume for; None when nobody says."""
+    return claim.metadata.annotations.get(SELECTED_NODE)
+
+
+def volume_view(claim: Live, *, node_lost: bool = False) -> VolumeView:
     """A claim as the lifecycle sees it."""
     return VolumeView(
         name=claim.metadata.name,
@@ -139,7 +145,8 @@ def volume_view(claim: Live) -> VolumeView:
         bound=is_bound(claim),
         deleting=claim.metadata.deleting,
         mib=capacity_mib(claim),
-        node=claim.metadata.annotations.get(SELECTED_NODE),
+        node=node_of(claim),
+        node_lost=node_lost,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from moorage.lifecycle import backoff, snapshot, storage
+from moorage.lifecycle import backoff, recovery, snapshot, storage
 from moorage.lifecycle import effects as do
 from moorage.lifecycle.decision import (
     FRESH,
@@ -22,6 +22,7 @@ from moorage.lifecycle.decision import (
     enter,
     free,
     next_generation,
+    present,
     volume_lost,
     wants_run,
 )
@@ -37,11 +38,13 @@ def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Deci
     """Decide one step. An observation that is not complete decides nothing."""
     if isinstance(seen.pods, Unknown) or isinstance(seen.volumes, Unknown) or isinstance(seen.jobs, Unknown):
         return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
-    world = World(pods=seen.pods, volumes=seen.volumes, jobs=seen.jobs, seen=seen)
-    record = _with_wishes(record, desired)
-    decision = _STATES[record.state](record, desired, world)
-    metered = storage.meters(decision.record, world)
-    return replace(decision, effects=(*metered, *decision.effects)) if metered else decision
+    pods = present(record, seen.pods)
+    strays = tuple(pod for pod in seen.pods if pod not in pods)
+    world = World(pods=pods, strays=strays, volumes=seen.volumes, jobs=seen.jobs, seen=seen)
+    record = recovery.heard(_with_wishes(record, desired), desired, world)
+    decision = recovery.elsewhere(record, desired) or _STATES[record.state](record, desired, world)
+    around = (*storage.meters(decision.record, world), *recovery.fence(decision.record, world))
+    return recovery.until_due(replace(decision, effects=(*around, *decision.effects)), desired)
 
 
 def _with_wishes(record: AgentRecord, desired: Desired) -> AgentRecord:

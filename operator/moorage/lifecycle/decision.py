@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from moorage.lifecycle import effects as do
 from moorage.model import names
-from moorage.model.agent import DesiredState
+from moorage.model.agent import DesiredState, Recovery
 from moorage.model.conditions import Reason
 from moorage.model.observation import JobView, Observation, PodView, VolumeView
 from moorage.model.record import AgentRecord, AgentState
@@ -26,6 +26,8 @@ class Desired:
     pod_hash: str | None  # None while there is a problem
     storage: bool
     warm_window: timedelta
+    recovery: Recovery = Recovery.MANUAL
+    node_lost_after: timedelta = timedelta(minutes=5)  # how long a node is silent before it counts as lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class World:
     """An observation whose caches have listed, sorted for the questions the states ask."""
 
     pods: tuple[PodView, ...]
+    strays: tuple[PodView, ...]  # left behind on a lost node: nobody waits for them
     volumes: tuple[VolumeView, ...]
     jobs: tuple[JobView, ...]
     seen: Observation
@@ -81,16 +84,31 @@ def next_generation(record: AgentRecord) -> int:
     return record.volume_generation + 1
 
 
+def present(record: AgentRecord, pods: tuple[PodView, ...]) -> tuple[PodView, ...]:
+    """The pods that count: not those that were left behind on a lost node."""
+    return tuple(pod for pod in pods if not 0 < names.number_of(pod.name) <= record.fenced_incarnation)
+
+
+def sooner(decision: Decision, seconds: float) -> Decision:
+    """The same decision, looked at again after this time at the latest."""
+    seconds = max(0.1, seconds)
+    wait = seconds if decision.wait_seconds is None else min(seconds, decision.wait_seconds)
+    return replace(decision, wait_seconds=wait)
+
+
 def drop(jobs: tuple[JobView, ...]) -> tuple[do.Effect, ...]:
     """Mover Jobs that are no longer needed."""
     return tuple(do.DropMover(job.name, job.uid) for job in jobs if not job.deleting)
 
 
 def free(record: AgentRecord, world: World) -> tuple[do.Effect, ...]:
-    """Claims of earlier generations: the record gave them up after a verified snapshot, or they are half restored."""
+    """Claims of earlier generations: the record gave them up after a verified snapshot, or they are half restored.
+
+    What was left on a lost node may be newer than the snapshot, and stays for its time.
+    """
     current = names.agent_volume(record.name, record.volume_generation)
     return tuple(
         do.FreeVolume(volume.name, volume.uid)
         for volume in world.volumes
-        if volume.name != current and not volume.deleting
+        if volume.name != current and not volume.deleting and names.number_of(volume.name) > record.left_generation
     )

@@ -30,7 +30,7 @@ def healthy(record: AgentRecord, seen: Observation) -> Verdict:
     """Healthy: no crash loop, no lack of memory and no eviction lately, a node that speaks, a volume that fits."""
     if isinstance(seen.pods, Unknown):
         return Status.UNKNOWN, Reason.STATE_UNKNOWN
-    if any(pod.node is not None and not pod.node_ready for pod in seen.pods):
+    if any(pod.node is not None and not pod.node_ready for pod in decision.present(record, seen.pods)):
         return Status.UNKNOWN, Reason.NODE_UNREACHABLE
     pod = decision.current_pod(record, seen.pods)
     if record.state is AgentState.RUNNING:

@@ -65,7 +65,7 @@ def ready(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason 
         return Status.FALSE, Reason.VOLUME_LOST
     if backoff.left_seconds(record) is not None:
         return Status.FALSE, health.pausing(record)
-    return Status.FALSE, Reason.POD_REPLACED if seen.pods else Reason.POD_STARTING
+    return Status.FALSE, Reason.POD_REPLACED if decision.present(record, seen.pods) else Reason.POD_STARTING
 
 
 def suspended(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:
@@ -158,9 +158,10 @@ def _on_the_way(record: AgentRecord, seen: Observation) -> Reason:
 def _draining(record: AgentRecord, seen: Observation) -> Reason:
     if isinstance(seen.pods, Unknown) or isinstance(seen.volumes, Unknown):
         return Reason.DRAINING
-    if any(pod.node is not None and not pod.node_ready for pod in seen.pods):
+    pods = decision.present(record, seen.pods)
+    if any(pod.node is not None and not pod.node_ready for pod in pods):
         return Reason.NODE_UNREACHABLE
-    stuck = not seen.pods and record.pod_uid is None and decision.volume_lost(record, seen.volumes)
+    stuck = not pods and record.pod_uid is None and decision.volume_lost(record, seen.volumes)
     return Reason.VOLUME_LOST if stuck else Reason.DRAINING
 
 

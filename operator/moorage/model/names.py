@@ -36,6 +36,7 @@ LABEL_COMPONENT = f"{GROUP}/component"
 LABEL_AGENT = f"{GROUP}/agent"
 LABEL_AGENT_UID = f"{GROUP}/agent-uid"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_GENERATION = f"{GROUP}/volume-generation"
 LABEL_TENANT = f"{GROUP}/tenant"
 ANNOTATION_SPEC_HASH = f"{GROUP}/spec-hash"
 
@@ -78,6 +79,12 @@ def agent_files(agent_name: str) -> str:
 def agent_volume(agent_name: str, generation: int) -> str:
     """The claim of an agent's data; each restore goes into a new generation."""
     return f"data-{agent_name}-{generation}"
+
+
+def number_of(name: str) -> int:
+    """The incarnation of a pod, or the generation of a volume; 0 for a name that is none of these."""
+    number = name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def mover_job(attempt_id: str) -> str:

@@ -38,6 +38,7 @@ class PodView:
     ready: bool
     deleting: bool
     node: str | None
+    node_lost: bool  # the control plane says that the node is silent, or there is no such node any more
     node_ready: bool  # False when the node's Lease is stale or its Ready condition is not True
     spec_hash: str
     container_id: str | None
@@ -60,6 +61,7 @@ class VolumeView:
     deleting: bool
     mib: int | None  # its capacity, once it is bound
     node: str | None  # where its first pod was placed; None when nobody says
+    node_lost: bool  # the node it was made for is silent or gone
 
 
 class JobOutcome(StrEnum):

@@ -104,6 +104,10 @@ class AgentRecord:
     endings: int  # pods in a row that ended by themselves, none of which had run for long
     start_at: datetime | None  # no new pod before this
     last_exit: Exit | None  # of the last pod that ended by itself
+    silent_since: datetime | None  # its node was first found lost, and has been since
+    fenced_incarnation: int  # pods up to this one were left on a lost node: deleted, never waited for
+    left_generation: int  # volumes up to this one were left there too; 0: none
+    left_until: datetime | None  # their end; None: the node has not come back
     stop_recorded: bool  # Draining: the deletion of the pod is decided and can no longer be called off
     has_storage: bool  # a volume was made for this agent at some time
     volume_generation: int

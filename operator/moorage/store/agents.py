@@ -24,6 +24,7 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        a.veto, a.budget_picos_per_day, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid, a.stop_recorded,
        a.has_storage, a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
        a.endings, a.start_at, a.exit_reason, a.exit_code, a.exit_at, a.exit_ran_seconds,
+       a.silent_since, a.fenced_incarnation, a.left_generation, a.left_until,
        clock_timestamp() AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
        t.state AS attempt_state, t.created_at AS attempt_created_at, t.granted_at AS attempt_granted_at,
@@ -59,7 +60,8 @@ UPDATE moorage.agent SET
     veto = $5, user_paused = $6, incarnation = $7, stop_recorded = $8, has_storage = $9,
     volume_generation = $10, volume_uid = $11, failures = $12, retry_at = $13, archive_at = $14,
     attempt_id = CASE WHEN $15 THEN NULL ELSE attempt_id END,
-    endings = $16, start_at = $17, exit_reason = $18, exit_code = $19, exit_at = $20, exit_ran_seconds = $21
+    endings = $16, start_at = $17, exit_reason = $18, exit_code = $19, exit_at = $20, exit_ran_seconds = $21,
+    silent_since = $22, fenced_incarnation = $23, left_generation = $24, left_until = $25
 FROM moorage.require_epoch($1)
 WHERE uid = $2 AND fence = $3
 RETURNING uid
@@ -90,6 +92,7 @@ class Agents:
             *(after.incarnation, after.stop_recorded, after.has_storage, after.volume_generation, after.volume_uid),
             *(after.failures, after.retry_at, after.archive_at, forget_attempt, after.endings, after.start_at),
             *_exit_columns(after.last_exit),
+            *(after.silent_since, after.fenced_incarnation, after.left_generation, after.left_until),
         )
         return found is not None
 
@@ -161,6 +164,10 @@ def _record(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are 
         endings=row["endings"],
         start_at=row["start_at"],
         last_exit=_last_exit(row),
+        silent_since=row["silent_since"],
+        fenced_incarnation=row["fenced_incarnation"],
+        left_generation=row["left_generation"],
+        left_until=row["left_until"],
         stop_recorded=row["stop_recorded"],
         has_storage=row["has_storage"],
         volume_generation=row["volume_generation"],

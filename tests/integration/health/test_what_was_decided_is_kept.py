@@ -28,6 +28,21 @@ async def test_the_pause_after_an_end_survives_the_operator(world: World) -> Non
     assert replace(read, now=after.now) == after
 
 
+async def test_what_was_left_behind_survives_the_operator(world: World) -> None:
+    await world.wallet()
+    agents, uid = Agents(world.database), await world.agent("helper")
+    before = await agents.load(uid)
+    assert before is not None
+    after = replace(
+        before, incarnation=2, fenced_incarnation=1, volume_generation=2, left_generation=1,
+        left_until=before.now + timedelta(hours=24), silent_since=before.now,
+    )  # fmt: skip
+    assert await agents.save(epoch=world.epoch, before=before, after=after)
+    read = await agents.load(uid)
+    assert read is not None
+    assert replace(read, now=after.now) == after
+
+
 async def test_a_crossed_record_forgets_nothing_of_the_pause(world: World) -> None:
     await world.wallet()
     agents, uid = Agents(world.database), await world.agent("helper")

@@ -149,6 +149,7 @@ def test_service_reaches_only_pods_of_this_agent_and_no_mover() -> None:
     assert service["spec"]["selector"] == {
         "moorage.dev/component": "agent",
         "moorage.dev/agent-uid": factories.AGENT_UID,
+        "moorage.dev/volume-generation": "1",
     }
     assert service["spec"]["selector"].items() <= pod_of(factories.agent(**FULL))["metadata"]["labels"].items()
 

@@ -12,7 +12,7 @@ from moorage.kube import kinds
 from moorage.kube.observe import World
 from moorage.kube.remembered import Endings, Recent
 from moorage.model.names import AgentUid, Key, PodUid
-from moorage.model.observation import UNKNOWN, JobOutcome, Observation
+from moorage.model.observation import UNKNOWN, JobOutcome, Observation, Unknown
 from tests.fakes.apiserver import ApiServer
 from tests.simulation import virtual_time
 
@@ -256,6 +256,49 @@ def test_node_is_reachable_while_it_is_ready_and_speaks() -> None:
     staged(scene)
 
 
+def test_node_is_lost_only_when_the_control_plane_says_so() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.put(kinds.NODE, node())
+        stage.server.put(kinds.LEASE, renewed(asyncio.get_running_loop().time()))
+        await stage.rung()
+        await virtual_time.passed(1000.0)
+        assert not stage.world.node_reachable("node")
+        assert not stage.world.node_lost("node"), "that we hear nothing may be our own deafness"
+        for ready, lost in (("False", False), ("Unknown", True), ("True", False)):
+            stage.server.put(kinds.NODE, node(ready))
+            await stage.rung()
+            assert stage.world.node_lost("node") is lost, ready
+        assert stage.world.node_lost("another"), "a node that does not exist any more"
+        assert not stage.world.node_lost(None)
+
+    staged(scene)
+
+
+def test_nothing_is_lost_before_the_nodes_have_been_listed() -> None:
+    async def scene() -> None:
+        async with ApiServer().serving() as client:
+            assert not World(client, lambda *_: None).node_lost("node")
+
+    virtual_time.run(scene())
+
+
+def test_a_pod_and_a_volume_know_whether_their_node_is_lost() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.put(kinds.NODE, node("Unknown"))
+        stage.server.put(kinds.POD, pod())
+        made_for = {"volume.kubernetes.io/selected-node": "node"}
+        for name, annotations in (("data-a-1", made_for), ("data-a-2", {})):
+            stage.server.put(kinds.PERSISTENT_VOLUME_CLAIM, _annotated(owned(name), annotations))
+        await stage.rung()
+        seen = stage.seen()
+        assert not isinstance(seen.pods, Unknown)
+        assert not isinstance(seen.volumes, Unknown)
+        assert [one.node_lost for one in seen.pods] == [True]
+        assert {one.name: one.node_lost for one in seen.volumes} == {"data-a-1": True, "data-a-2": False}
+
+    staged(scene)
+
+
 def test_node_with_a_wrong_clock_is_reachable_as_soon_as_it_is_heard() -> None:
     async def scene(stage: Stage) -> None:
         stage.server.put(kinds.NODE, node())
@@ -268,6 +311,10 @@ def test_node_with_a_wrong_clock_is_reachable_as_soon_as_it_is_heard() -> None:
         assert stage.world.node_reachable("node")
 
     staged(scene)
+
+
+def _annotated(manifest: dict[str, Any], annotations: dict[str, str]) -> dict[str, Any]:
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
 
 
 def test_agents_ring_when_their_node_comes_or_goes_and_not_at_its_heartbeat() -> None:

@@ -11,7 +11,7 @@ from moorage.lifecycle import effects as do
 from moorage.lifecycle.agent import transition
 from moorage.lifecycle.decision import Decision, Desired
 from moorage.lifecycle.snapshot import retry_seconds
-from moorage.model.agent import DesiredState
+from moorage.model.agent import DesiredState, Recovery
 from moorage.model.conditions import Reason
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
 from moorage.model.observation import (
@@ -39,8 +39,8 @@ NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 HASH = "abc123"
 
 EDGES = {
-    AgentState.RUNNING: {AgentState.DRAINING},
-    AgentState.DRAINING: {AgentState.RUNNING, AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
+    AgentState.RUNNING: {AgentState.DRAINING, AgentState.RESTORING},
+    AgentState.DRAINING: {AgentState.RUNNING, AgentState.RESTORING, AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
     AgentState.SNAPSHOTTING: {AgentState.DRAINING, AgentState.VERIFYING, AgentState.RUNNING},
     AgentState.VERIFYING: {AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
     AgentState.SUSPENDED: {AgentState.RUNNING, AgentState.DRAINING, AgentState.ARCHIVED, AgentState.DELETED},
@@ -59,6 +59,7 @@ def pod(incarnation: int = 1, **changes: object) -> PodView:
         deleting=False,
         node="node",
         node_ready=True,
+        node_lost=False,
         spec_hash=HASH,
         container_id="containerd://1",
         started_at=NOW - timedelta(minutes=5),
@@ -74,7 +75,13 @@ def pod(incarnation: int = 1, **changes: object) -> PodView:
 
 def volume(generation: int = 1, **changes: object) -> VolumeView:
     made = VolumeView(
-        name=f"data-helper-{generation}", uid=f"volume-{generation}", bound=True, deleting=False, mib=1024, node="node"
+        name=f"data-helper-{generation}",
+        uid=f"volume-{generation}",
+        bound=True,
+        deleting=False,
+        mib=1024,
+        node="node",
+        node_lost=False,
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
 
@@ -116,6 +123,10 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
         endings=0,
         start_at=None,
         last_exit=None,
+        silent_since=None,
+        fenced_incarnation=0,
+        left_generation=0,
+        left_until=None,
         stop_recorded=False,
         has_storage=False,
         volume_generation=1,
@@ -169,6 +180,7 @@ def records() -> Iterator[AgentRecord]:
             pod_uid=metered,
             snapshot=FACTS,
             archive_at=NOW if state is AgentState.SUSPENDED else None,
+            silent_since=NOW - timedelta(minutes=5),
             veto=veto,
         )
 
@@ -180,13 +192,14 @@ PODS = (
     (pod(phase=PodPhase.FAILED),),
     (pod(spec_hash="old"),),
     (pod(incarnation=2),),
+    (pod(node_ready=False, node_lost=True),),
     (pod(), pod(incarnation=2)),
     (pod(phase=PodPhase.PENDING, started_at=None, container_id=None, node=None),),
 )
 VOLUMES = ((), (volume(),), (volume(deleting=True), volume(2)))
 JOBS = ((), (job(),), (job(JobOutcome.FAILED),))
 WISHES = (
-    desired(),
+    desired(recovery=Recovery.FROM_SNAPSHOT),
     desired(state=DesiredState.SUSPENDED),
     desired(deleting=True),
     desired(problem=Reason.SIZE_UNKNOWN, pod_hash=None),

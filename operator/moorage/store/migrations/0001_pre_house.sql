@@ -108,6 +108,10 @@ CREATE TABLE moorage.agent (
     exit_code         integer,
     exit_at           timestamptz,
     exit_ran_seconds  integer,
+    silent_since      timestamptz,           -- its node was first found lost
+    fenced_incarnation integer NOT NULL DEFAULT 0,  -- pods up to this one were left on a lost node
+    left_generation   integer NOT NULL DEFAULT 0,   -- volumes up to this one, too
+    left_until        timestamptz,           -- and are kept until then
     stop_recorded     boolean NOT NULL DEFAULT false,
     has_storage       boolean NOT NULL DEFAULT false,
     volume_generation integer NOT NULL DEFAULT 1 CHECK (volume_generation > 0),
@@ -118,7 +122,8 @@ CREATE TABLE moorage.agent (
     attempt_id        uuid REFERENCES moorage.attempt,
     snapshot_id       uuid REFERENCES moorage.snapshot,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK (reached_until IS NULL OR budget_picos_per_day IS NOT NULL)
+    CHECK (reached_until IS NULL OR budget_picos_per_day IS NOT NULL),
+    CHECK (fenced_incarnation < incarnation AND left_generation < volume_generation)
 ) WITH (fillfactor = 80);
 CREATE INDEX agent_wallet ON moorage.agent (wallet_id) WHERE state <> 'Deleted';
 CREATE INDEX agent_budget ON moorage.agent (wallet_id) WHERE budget_picos_per_day IS NOT NULL;
