@@ -112,6 +112,7 @@ def agent_record(**changes: Any) -> AgentRecord:
         "stop_recorded": False,
         "has_storage": True,
         "volume_generation": 1,
+        "volume_floor_mib": 0,
         "volume_uid": "volume-1",
         "failures": 0,
         "retry_at": None,
@@ -167,6 +168,7 @@ def snapshot_facts(**changes: Any) -> SnapshotFacts:
         "taken_at": NOW - timedelta(hours=1),
         "bytes": 1_048_576,
         "files": 3,
+        "disk_bytes": 2_097_152,
     }
     return SnapshotFacts(**base | changes)
 

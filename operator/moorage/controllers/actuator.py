@@ -92,6 +92,7 @@ class Actuator:
         children = desired_agent.children(
             agent,
             volume_generation=record.volume_generation,
+            volume_floor_mib=record.volume_floor_mib,
             incarnation=record.incarnation,
             platform=self.platform,
             with_pod=with_pod,

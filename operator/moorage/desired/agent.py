@@ -2,7 +2,7 @@
 
 from moorage.desired import metadata, pod
 from moorage.desired.metadata import Manifest
-from moorage.model import names
+from moorage.model import names, quantity
 from moorage.model.agent import Agent, EnvVar, Http
 from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
@@ -15,6 +15,7 @@ FILES_PATH = "/etc/agent"
 # would be full on paper long before it is.
 EPHEMERAL_REQUEST = "0"
 EPHEMERAL_LIMIT = "1Gi"
+BYTES_PER_MIB = 1 << 20
 
 
 def check(agent: Agent, platform: Platform) -> Reason | None:
@@ -72,14 +73,21 @@ def pod_hash(agent: Agent, platform: Platform) -> str:
 
 
 def children(
-    agent: Agent, *, volume_generation: int, incarnation: int, platform: Platform, with_pod: bool
+    agent: Agent,
+    *,
+    volume_generation: int,
+    incarnation: int,
+    platform: Platform,
+    with_pod: bool,
+    volume_floor_mib: int = 0,
 ) -> list[Manifest]:
     """Everything that should exist for this agent now, in the order in which it is to be applied."""
     manifests = []
     if agent.spec.files:
         manifests.append(_files(agent))
     if agent.spec.storage is not None:
-        manifests.append(_volume(agent, agent.spec.storage.size, volume_generation, platform))
+        size = _volume_size(agent.spec.storage.size, volume_floor_mib)
+        manifests.append(_volume(agent, size, volume_generation, platform))
     if agent.spec.http is not None:
         manifests.append(_service(agent, agent.spec.http, volume_generation))
     if with_pod:
@@ -94,6 +102,14 @@ def _files(agent: Agent) -> Manifest:
         "metadata": _metadata(agent, names.agent_files(agent.metadata.name)),
         "data": dict(agent.spec.files),
     }
+
+
+def _volume_size(ordered: str, floor_mib: int) -> str:
+    """The size of a claim: as ordered, or more where a snapshot holds more, with an eighth for the file system."""
+    ordered_bytes = quantity.number(ordered)
+    if ordered_bytes is None or ordered_bytes >= floor_mib * BYTES_PER_MIB:
+        return ordered
+    return f"{floor_mib * 9 // 8 + 1}Mi"
 
 
 def _volume(agent: Agent, size: str, generation: int, platform: Platform) -> Manifest:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moorage.kube import quantity
 from moorage.kube.objects import COMPARED
+from moorage.model import quantity
 
 # Maps of which we own every entry: one that we no longer want must go, so here more is not a match.
 WHOLE = frozenset({"data", "hard", "matchLabels", "podSelector", "namespaceSelector", "selector", "nodeSelector"})

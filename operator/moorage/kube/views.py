@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from moorage.kube import ends, quantity
+from moorage.kube import ends
 from moorage.kube.objects import ContainerStatus, Job, Live, Owner, Pod
+from moorage.model import quantity
 from moorage.model.names import CORE_NAMESPACE_PREFIX, GROUP, Key, PodUid
 from moorage.model.observation import JobOutcome, JobView, PodPhase, PodView, VolumeView
 

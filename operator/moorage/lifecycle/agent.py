@@ -43,6 +43,7 @@ def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Deci
     world = World(pods=pods, strays=strays, volumes=seen.volumes, jobs=seen.jobs, seen=seen)
     record = recovery.heard(_with_wishes(record, desired), desired, world)
     decision = recovery.elsewhere(record, desired) or _STATES[record.state](record, desired, world)
+    decision = replace(decision, record=storage.with_room(decision.record))
     around = (*storage.meters(decision.record, world), *recovery.fence(decision.record, world))
     return recovery.until_due(replace(decision, effects=(*around, *decision.effects)), desired)
 

@@ -5,7 +5,7 @@
 
 from datetime import timedelta
 
-from moorage.lifecycle import backoff, decision
+from moorage.lifecycle import backoff, decision, storage
 from moorage.model.conditions import Reason, Status
 from moorage.model.exits import Exit, ExitReason
 from moorage.model.observation import Observation, PodView, Unknown
@@ -39,6 +39,8 @@ def healthy(record: AgentRecord, seen: Observation) -> Verdict:
             return Status.FALSE, _why(record, pod, last)
         if pod is not None and pod.waiting_reason in CRASHING:
             return Status.FALSE, Reason.CRASH_LOOP
+    if not isinstance(seen.volumes, Unknown) and storage.is_overfull(record, seen.volumes):
+        return Status.FALSE, Reason.VOLUME_OVERFULL
     return Status.TRUE, Reason.HEALTHY
 
 

@@ -4,9 +4,11 @@ What it gave up, or what was lost, is the platform's to remove; so is everything
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from moorage.lifecycle import effects as do
 from moorage.lifecycle.decision import World
+from moorage.model.observation import VolumeView
 from moorage.model.rates import Meter, Stored
 from moorage.model.record import AgentRecord, AgentState
 
@@ -23,11 +25,29 @@ def meters(record: AgentRecord, world: World) -> tuple[do.Effect, ...]:
     return (*gone, *(do.OpenStorage(one) for one in there if one not in record.stored))
 
 
+def held_mib(record: AgentRecord) -> int:
+    """What the volume held when it was last captured, in whole MiB; nobody can say it of a volume at work."""
+    return 0 if record.snapshot is None else -(-record.snapshot.disk_bytes // BYTES_PER_MIB)
+
+
+def is_overfull(record: AgentRecord, volumes: tuple[VolumeView, ...]) -> bool:
+    """Whether the volume holds more than its size: where the storage class does not enforce it, nothing else would."""
+    volume = next((volume for volume in volumes if volume.uid == record.volume_uid), None)
+    return volume is not None and volume.mib is not None and held_mib(record) > volume.mib
+
+
+def with_room(record: AgentRecord) -> AgentRecord:
+    """The record of an agent that is about to be restored: its new volume must hold what is in the snapshot."""
+    if record.state is not AgentState.RESTORING or record.attempt is not None:
+        return record
+    return replace(record, volume_floor_mib=held_mib(record))
+
+
 def _there(record: AgentRecord, world: World) -> Iterator[Stored]:
     if record.state is AgentState.DELETED:
         return
     volume = next((volume for volume in world.volumes if volume.uid == record.volume_uid), None)
     if volume is not None and volume.mib is not None:
-        yield Stored(Meter.VOLUME, volume.uid, volume.mib)
+        yield Stored(Meter.VOLUME, volume.uid, max(volume.mib, held_mib(record)))
     if record.snapshot is not None:
         yield Stored(Meter.SNAPSHOT, record.snapshot.id, max(1, record.snapshot.bytes // BYTES_PER_MIB))

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "OutOfMemory"
     EVICTED = "Evicted"
     EPHEMERAL_STORAGE_FULL = "EphemeralStorageFull"
+    VOLUME_OVERFULL = "VolumeOverfull"
     # Money
     FUNDED = "Funded"
     LOW_BALANCE = "LowBalance"
@@ -114,6 +115,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.OUT_OF_MEMORY: "The agent was ended within the last ten minutes because it needed more memory than its size has.",
     Reason.EVICTED: "The node gave the agent's pod up within the last ten minutes; a new one follows after a pause.",
     Reason.EPHEMERAL_STORAGE_FULL: "The agent wrote more outside /data than it may and was ended; a new pod follows after a pause.",
+    Reason.VOLUME_OVERFULL: "The agent's last snapshot found more on its volume than its size; nothing is lost, and what it holds is charged.",
     Reason.FUNDED: "The wallet can pay.",
     Reason.LOW_BALANCE: "The wallet can pay, but its balance is below its lowBalance or less than a tenth above it; top it up.",
     Reason.LOW_RUNWAY: "The wallet can pay, but has about 24 hours of runway or less at the present burn; top it up.",

@@ -70,6 +70,7 @@ class SnapshotFacts:
     taken_at: datetime
     bytes: int  # size of the encrypted object
     files: int
+    disk_bytes: int  # what the volume really held then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,7 @@ class AgentRecord:
     stop_recorded: bool  # Draining: the deletion of the pod is decided and can no longer be called off
     has_storage: bool  # a volume was made for this agent at some time
     volume_generation: int
+    volume_floor_mib: int  # what was restored into the volume, or is to be: it was made to hold that
     volume_uid: str | None  # the claim once it was seen; its absence afterwards is a loss, not a start
     failures: int  # failed attempts in a row
     retry_at: datetime | None

@@ -113,6 +113,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     sha256: str = ""
     object_bytes: int = 0
     plain_bytes: int = 0
+    disk_bytes: int = 0  # what the captured volume really holds; nobody can verify it, so no data depends on it
     file_count: int = 0
     skipped_count: int = 0  # sockets, FIFOs and device nodes: they hold no data
     failure: Failure | None = None

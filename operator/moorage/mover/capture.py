@@ -74,6 +74,7 @@ def capture(
         sha256=digest.hexdigest(),
         object_bytes=object_bytes,
         plain_bytes=feed.census.plain_bytes,
+        disk_bytes=feed.census.disk_bytes,
         file_count=feed.census.file_count,
         skipped_count=feed.census.skipped_count,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from moorage.model.snapshots import Failure
 from moorage.mover.failures import MoverFailure
 
+BLOCK_BYTES = 512  # of st_blocks, whatever the file system's own blocks are
 LOST_AND_FOUND = b"lost+found"
 
 
@@ -17,6 +18,7 @@ class Census:
 
     file_count: int = 0  # files, directories, links; the root of the volume is not counted
     plain_bytes: int = 0  # apparent size of regular files, each inode once
+    disk_bytes: int = 0  # what they and the directories take up: a sparse file less, many small ones more
     skipped_count: int = 0  # sockets, FIFOs, devices
     _seen: set[int] = field(default_factory=set)
 
@@ -49,8 +51,10 @@ class Census:
             self.skipped_count += 1
             return False
         self.file_count += 1
-        if stat.S_ISREG(mode) and self._first_link(facts):
-            self.plain_bytes += facts.st_size
+        regular = stat.S_ISREG(mode)
+        if not regular or self._first_link(facts):
+            self.plain_bytes += facts.st_size if regular else 0
+            self.disk_bytes += facts.st_blocks * BLOCK_BYTES
         return True
 
     def _first_link(self, facts: os.stat_result) -> bool:

@@ -118,7 +118,8 @@ class MoverSessions:
 
 def invalidity(report: Report, attempt: AttemptRow) -> Failure | None:
     """Why a report of success cannot be one; the attempt then fails, whatever the mover believes."""
-    counts = (report.object_bytes, report.plain_bytes, report.file_count, report.skipped_count)
+    sizes = (report.object_bytes, report.plain_bytes, report.disk_bytes)
+    counts = (*sizes, report.file_count, report.skipped_count)
     if min(counts) < 0 or max(counts) >= 1 << 63 or report.object_bytes == 0 or not _is_sha256(report.sha256):
         return Failure.REPORT_INVALID
     if attempt.kind is AttemptKind.RESTORE:

@@ -25,11 +25,12 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        a.has_storage, a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
        a.endings, a.start_at, a.exit_reason, a.exit_code, a.exit_at, a.exit_ran_seconds,
        a.silent_since, a.fenced_incarnation, a.left_generation, a.left_until,
+       a.volume_floor_mib,
        clock_timestamp() AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
        t.state AS attempt_state, t.created_at AS attempt_created_at, t.granted_at AS attempt_granted_at,
        s.id::text AS snapshot_id, s.taken_at AS snapshot_taken_at, s.object_bytes AS snapshot_bytes,
-       s.file_count AS snapshot_files,
+       s.file_count AS snapshot_files, s.disk_bytes AS snapshot_disk_bytes,
        w.id AS wallet_id, w.name AS wallet_name, w.standing AS wallet_standing,
        CASE WHEN w.standing = 'Low' THEN money.low_by_runway(w.id) ELSE false END AS wallet_low_by_runway,
        CASE WHEN w.burn_picos > 0 OR w.waiting > 0 THEN coalesce(w.cut_at, w.zero_at) END AS wallet_zero_at,
@@ -61,7 +62,8 @@ UPDATE moorage.agent SET
     volume_generation = $10, volume_uid = $11, failures = $12, retry_at = $13, archive_at = $14,
     attempt_id = CASE WHEN $15 THEN NULL ELSE attempt_id END,
     endings = $16, start_at = $17, exit_reason = $18, exit_code = $19, exit_at = $20, exit_ran_seconds = $21,
-    silent_since = $22, fenced_incarnation = $23, left_generation = $24, left_until = $25
+    silent_since = $22, fenced_incarnation = $23, left_generation = $24, left_until = $25,
+    volume_floor_mib = $26
 FROM moorage.require_epoch($1)
 WHERE uid = $2 AND fence = $3
 RETURNING uid
@@ -93,6 +95,7 @@ class Agents:
             *(after.failures, after.retry_at, after.archive_at, forget_attempt, after.endings, after.start_at),
             *_exit_columns(after.last_exit),
             *(after.silent_since, after.fenced_incarnation, after.left_generation, after.left_until),
+            after.volume_floor_mib,
         )
         return found is not None
 
@@ -168,6 +171,7 @@ def _record(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are 
         fenced_incarnation=row["fenced_incarnation"],
         left_generation=row["left_generation"],
         left_until=row["left_until"],
+        volume_floor_mib=row["volume_floor_mib"],
         stop_recorded=row["stop_recorded"],
         has_storage=row["has_storage"],
         volume_generation=row["volume_generation"],
@@ -219,6 +223,7 @@ def _snapshot(row: Any) -> SnapshotFacts | None:
         taken_at=row["snapshot_taken_at"],
         bytes=row["snapshot_bytes"],
         files=row["snapshot_files"],
+        disk_bytes=row["snapshot_disk_bytes"],
     )
 
 

@@ -102,9 +102,9 @@ WHERE id = $1 AND state NOT IN ('Verified', 'Failed') RETURNING id
 
 _CATALOGUE = """
 INSERT INTO moorage.snapshot (id, agent_uid, tenant_uid, attempt_id, object_key, wrapped_key, taken_at, object_bytes,
-                              plain_bytes, file_count, sha256, verified_at)
+                              plain_bytes, file_count, sha256, verified_at, disk_bytes)
 SELECT snapshot_id, agent_uid, tenant_uid, id, object_key, wrapped_key, created_at, $2, $3, $4, decode($5, 'hex'),
-       clock_timestamp()
+       clock_timestamp(), coalesce((report->>'disk_bytes')::bigint, 0)
 FROM moorage.attempt WHERE id = $1
 """
 

@@ -212,6 +212,7 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
     "a part missing": {"object_bytes": PART_BYTES + 1},
     "parts out of order": {"object_bytes": PART_BYTES + 1, "parts": [PART | {"number": 2}, PART]},
     "a negative size": {"plain_bytes": -1},
+    "a volume of a negative size": {"disk_bytes": -1},
     "an empty object": {"object_bytes": 0},
     "a hash of another length": {"sha256": "ab"},
     "a hash that is none": {"sha256": "z" * 64},

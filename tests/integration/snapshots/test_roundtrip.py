@@ -126,6 +126,7 @@ async def test_a_sparse_file_of_a_tebibyte_stays_sparse(world: World) -> None:
     taken, target = await through(world, volume)
     assert taken.report is not None
     assert taken.report.plain_bytes == TEBIBYTE
+    assert taken.report.disk_bytes < 1 << 20
     restored = (target / "sparse").stat()
     assert (restored.st_size, restored.st_blocks < 1000) == (TEBIBYTE, True)
     with (target / "sparse").open("rb") as file:

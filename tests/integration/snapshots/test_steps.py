@@ -109,7 +109,11 @@ async def test_an_attempt_converges_when_the_operator_is_killed(
     assert len(world.gateway.objects(world.bucket)) == 1
     assert world.gateway.unfinished(world.bucket) == []
     assert await world.admin.fetchval("SELECT count(*) FROM moorage.snapshot") == 1
-    assert (await world.record()).snapshot is not None
+    facts = (await world.record()).snapshot
+    assert facts is not None
+    row = await world.row(attempt_id)
+    assert row.report is not None
+    assert 0 < facts.disk_bytes == row.report.disk_bytes
 
 
 async def test_steps_that_are_over_can_be_repeated_without_effect(world: World) -> None:

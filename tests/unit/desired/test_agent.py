@@ -157,3 +157,17 @@ def test_service_reaches_only_pods_of_this_agent_and_no_mover() -> None:
 def test_an_agent_without_http_has_neither_probes_nor_ports() -> None:
     (container,) = pod_of(factories.agent())["spec"]["containers"]
     assert not {"readinessProbe", "livenessProbe", "startupProbe", "ports"} & container.keys()
+
+
+@pytest.mark.parametrize(
+    ("floor_mib", "size"),
+    [(0, "1Gi"), (1024, "1Gi"), (1025, "1154Mi"), (4096, "4609Mi")],
+    ids=["nothing to hold", "it fits", "a byte more", "four times as much"],
+)
+def test_a_claim_holds_what_is_restored_into_it_and_at_least_what_was_ordered(floor_mib: int, size: str) -> None:
+    made = desired.children(
+        factories.agent(storage={"size": "1Gi"}), volume_generation=2, incarnation=1, platform=factories.platform(),
+        with_pod=False, volume_floor_mib=floor_mib,
+    )  # fmt: skip
+    (claim,) = [item for item in made if item["kind"] == "PersistentVolumeClaim"]
+    assert claim["spec"]["resources"]["requests"]["storage"] == size

@@ -130,6 +130,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
         stop_recorded=False,
         has_storage=False,
         volume_generation=1,
+        volume_floor_mib=0,
         volume_uid=None,
         failures=0,
         retry_at=None,
@@ -158,7 +159,8 @@ def desired(**changes: object) -> Desired:
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
 
 
-FACTS = SnapshotFacts(id=SnapshotId("snapshot"), taken_at=NOW, bytes=10, files=1)
+FACTS = SnapshotFacts(id=SnapshotId("snapshot"), taken_at=NOW, bytes=10, files=1, disk_bytes=4096)
+OVERFULL = replace(FACTS, disk_bytes=(1 << 30) + 1)
 VOLUME = Stored(Meter.VOLUME, "volume-1", 1024)
 SNAPSHOT = Stored(Meter.SNAPSHOT, "snapshot", 1)
 
@@ -370,6 +372,13 @@ def test_a_failed_restore_goes_into_a_new_volume_and_the_old_one_is_freed() -> N
     assert again.effects == (do.OpenStorage(SNAPSHOT), free, do.BeginAttempt(AttemptKind.RESTORE, None))
 
 
+def test_a_restore_asks_for_room_for_all_that_the_snapshot_holds() -> None:
+    before = record(AgentState.ARCHIVED, volume_generation=2, snapshot=OVERFULL)
+    assert transition(before, desired(), seen()).record.volume_floor_mib == 1025
+    running = record(volume_uid="volume-1", snapshot=OVERFULL, volume_floor_mib=7)
+    assert transition(running, desired(), seen((pod(),), (volume(),))).record.volume_floor_mib == 7, "as it was made"
+
+
 def test_nothing_new_starts_while_its_wallet_should_have_been_stopped_a_while_ago() -> None:
     before = record(has_storage=True, volume_uid="volume-1", stored=(VOLUME,))
     for late_seconds, effects in ((60, (do.ApplyChildren(with_pod=True),)), (61, ())):
@@ -387,6 +396,14 @@ def test_nothing_new_starts_while_its_wallet_should_have_been_stopped_a_while_ag
         pytest.param(
             record(volume_uid="volume-1", stored=(VOLUME,)), (volume(mib=2048),),
             [do.OpenStorage(replace(VOLUME, mib=2048))], id="a volume that grew",
+        ),
+        pytest.param(
+            record(volume_uid="volume-1", snapshot=OVERFULL, stored=(VOLUME, SNAPSHOT)), (volume(),),
+            [do.OpenStorage(replace(VOLUME, mib=1025))], id="a volume that holds more than its size",
+        ),
+        pytest.param(
+            record(volume_uid="volume-1", snapshot=FACTS, stored=(replace(VOLUME, mib=1025), SNAPSHOT)), (volume(),),
+            [do.OpenStorage(VOLUME)], id="a volume that was emptied since",
         ),
         pytest.param(
             record(volume_uid="volume-1", stored=(VOLUME,)), (), [do.CloseStorage(VOLUME)], id="a volume that is lost"

@@ -13,6 +13,8 @@ from tests import factories
 from tests.factories import NOW, agent_record, exit_of, observation, pod_view
 
 CRASHING = {"ready": False, "waiting_reason": "CrashLoopBackOff", "restarts": 3, "last_exit": exit_of()}
+FULL = factories.snapshot_facts(disk_bytes=1 << 30)
+OVERFULL = factories.snapshot_facts(disk_bytes=(1 << 30) + 1)
 EVICTED = {"last_exit": exit_of(ExitReason.EVICTED), "endings": 1, "start_at": NOW + timedelta(seconds=9)}
 
 
@@ -54,6 +56,13 @@ EVICTED = {"last_exit": exit_of(ExitReason.EVICTED), "endings": 1, "start_at": N
             id="the present pod speaks first",
         ),
         pytest.param({}, {"node_ready": False}, "Unknown/NodeUnreachable", id="silent node"),
+        pytest.param({"snapshot": OVERFULL}, {}, "False/VolumeOverfull", id="more on the volume than its size"),
+        pytest.param(
+            {"snapshot": OVERFULL, "state": AgentState.SUSPENDED}, None, "False/VolumeOverfull", id="at rest as well"
+        ),
+        pytest.param({"snapshot": OVERFULL, "volume_uid": None}, None, "True/Healthy", id="its volume is gone"),
+        pytest.param({"snapshot": FULL}, {}, "True/Healthy", id="a volume that is just full"),
+        pytest.param({"snapshot": OVERFULL}, CRASHING, "False/CrashLoop", id="what stops it comes first"),
         pytest.param(
             {}, {"node_ready": False, "node": None, "phase": PodPhase.PENDING}, "True/Healthy", id="not on a node yet"
         ),

@@ -26,6 +26,16 @@ def test_bytes_are_counted_once_per_inode(tmp_path: Path) -> None:
     assert (found.file_count, found.plain_bytes, found.skipped_count) == (4, 5, 0)
 
 
+def test_what_a_volume_takes_up_is_not_what_its_files_say(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    (tmp_path / "whole").write_bytes(b"x" * (1 << 20))
+    os.link(tmp_path / "whole", tmp_path / "again")
+    found = census.take(str(tmp_path))
+    assert found.plain_bytes == (1 << 40) + (1 << 20)
+    assert 1 << 20 <= found.disk_bytes < 2 << 20
+
+
 def test_what_holds_no_data_is_skipped(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     found = census.take(str(tmp_path))

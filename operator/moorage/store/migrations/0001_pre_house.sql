@@ -53,6 +53,7 @@ CREATE TABLE moorage.snapshot (
     taken_at     timestamptz NOT NULL,
     object_bytes bigint NOT NULL CHECK (object_bytes > 0),
     plain_bytes  bigint NOT NULL CHECK (plain_bytes >= 0),
+    disk_bytes   bigint NOT NULL DEFAULT 0 CHECK (disk_bytes >= 0),  -- what the volume really held, as the mover saw it
     file_count   bigint NOT NULL CHECK (file_count >= 0),
     sha256       bytea NOT NULL CHECK (length(sha256) = 32),  -- of the encrypted object
     verified_at  timestamptz NOT NULL,
@@ -108,6 +109,7 @@ CREATE TABLE moorage.agent (
     exit_code         integer,
     exit_at           timestamptz,
     exit_ran_seconds  integer,
+    volume_floor_mib  bigint NOT NULL DEFAULT 0 CHECK (volume_floor_mib >= 0),  -- what its volume must at least hold
     silent_since      timestamptz,           -- its node was first found lost
     fenced_incarnation integer NOT NULL DEFAULT 0,  -- pods up to this one were left on a lost node
     left_generation   integer NOT NULL DEFAULT 0,   -- volumes up to this one, too
