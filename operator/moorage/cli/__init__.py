@@ -2,12 +2,13 @@
 
 import click
 
-from moorage.cli import by_hand, database, journal, ledger, payment, rate, statement, wallet
+from moorage.cli import by_hand, database, journal, ledger, payment, rate, snapshot, statement, wallet
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Moorage hosts agents against prepaid credit; these commands look after the money.
+    """Moorage hosts agents against prepaid credit; these commands look after the money and
+    the snapshots.
 
     The database is named by MOORAGE_DATABASE_URL.
     """
@@ -22,4 +23,5 @@ ledger.ledger.add_command(journal.replay_journal)
 main.add_command(ledger.ledger)
 main.add_command(payment.payment)
 main.add_command(rate.rate)
+main.add_command(snapshot.snapshot)
 main.add_command(database.migrate_database)

@@ -56,6 +56,15 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     written_by: str  # the attempt that wrote the object, also when another attempt restores it
 
 
+class ExportedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that opens one object without the platform, and tells whether it is whole; see docs/snapshot-format.md."""
+
+    format: int
+    binding: Binding
+    data_key: bytes  # base64 in JSON
+    totals: Totals
+
+
 class AttemptRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a mover asks with when it starts."""
 
@@ -130,6 +139,17 @@ class VerifyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     download_url: str
     data_key: bytes
     binding: Binding
+    authority_pem: str = ""
+
+
+class RehearseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a restore into a scratch folder reads on its standard input; a VerifyAnswer is its answer."""
+
+    download_url: str
+    data_key: bytes
+    binding: Binding
+    expected: Totals
+    folder: str
     authority_pem: str = ""
 
 

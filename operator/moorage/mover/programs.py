@@ -77,6 +77,21 @@ def running(
         pipeline.kill()
 
 
+@contextlib.contextmanager
+def alone(command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """One program with a pipe at each end, which does not outlive the block."""
+    child = _start(command, None, subprocess.PIPE, subprocess.PIPE)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
 def write_all(pipe: IO[bytes], data: bytes | bytearray) -> None:
     """Write to an unbuffered pipe, which may take less than it is offered."""
     with memoryview(data) as view:

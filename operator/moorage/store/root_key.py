@@ -10,5 +10,12 @@ async def remember(database: Database, check_value: bytes) -> bytes:
         " ON CONFLICT DO NOTHING",
         check_value,
     )
-    kept: bytes = await database.value("SELECT check_value FROM moorage.root_key")
-    return kept
+    found = await kept(database)
+    assert found is not None
+    return found
+
+
+async def kept(database: Database) -> bytes | None:
+    """The check value that is kept; None before an operator has ever started."""
+    found: bytes | None = await database.value("SELECT check_value FROM moorage.root_key")
+    return found

@@ -57,9 +57,21 @@ CREATE TABLE moorage.snapshot (
     file_count   bigint NOT NULL CHECK (file_count >= 0),
     sha256       bytea NOT NULL CHECK (length(sha256) = 32),  -- of the encrypted object
     verified_at  timestamptz NOT NULL,
+    tested_at    timestamptz,             -- when it was last restored for a test
+    test_failure text,                    -- what came of that: NULL when all was well, else a code of ours
     keep_until   timestamptz              -- set when its agent was deleted: the end of the grace period
 );
 CREATE INDEX snapshot_agent ON moorage.snapshot (agent_uid, taken_at DESC);
+CREATE INDEX snapshot_tested ON moorage.snapshot (tested_at NULLS FIRST, taken_at);
+
+-- Catalogue and object store compared, both ways.
+CREATE TABLE moorage.store_census (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    living   bigint NOT NULL,             -- snapshots that should be in the store
+    lacking  bigint NOT NULL,             -- those of them that are not there in their size
+    unknown  bigint NOT NULL              -- objects that nobody has on record
+);
 
 CREATE TABLE moorage.attempt (
     id             uuid PRIMARY KEY,
@@ -148,5 +160,6 @@ CREATE INDEX outbox_unsent ON moorage.outbox (id) WHERE sent_at IS NULL;
 GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.agent, moorage.attempt, moorage.outbox, moorage.root_key TO moorage_app;
 GRANT SELECT, UPDATE ON moorage.leader TO moorage_app;
 GRANT SELECT, INSERT, UPDATE ON moorage.snapshot TO moorage_app;
+GRANT SELECT, INSERT ON moorage.store_census TO moorage_app;
 GRANT SELECT ON moorage.leader TO moorage_read;
 GRANT SELECT ON public.moorage_migrations TO moorage_app, moorage_read;

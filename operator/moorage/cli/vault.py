@@ -1,0 +1,71 @@
+"""What commands on snapshots share: database, object store and keys, opened as the operator's settings name them."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import click
+
+from moorage import settings as knobs
+from moorage.cli import terminal
+from moorage.providers.ports import ObjectStore
+from moorage.services import object_stores
+from moorage.services.keyring import Keyring, WrongRootKey
+from moorage.settings import Settings, SettingsError
+from moorage.store import root_key
+from moorage.store.database import Database
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault:
+    """Everything there is to snapshots, open."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    store: ObjectStore
+
+
+def with_vault(
+    call: Callable[[Vault], Awaitable[T]], *, failure: type[click.ClickException] = click.ClickException
+) -> T:
+    """Run one call with all of it; the root key must be the one this installation was set up with."""
+    settings = _settings(failure, needs_store=True)
+
+    async def work(database: Database) -> T:
+        keyring = await _keyring(settings, database)
+        async with object_stores.opened(settings, keyring) as store:
+            return await call(Vault(settings=settings, database=database, keyring=keyring, store=store))
+
+    return terminal.with_database(work, failure=failure)
+
+
+def with_keyring(call: Callable[[Database, Keyring], Awaitable[T]]) -> T:
+    """Run one call with database and keys, without the object store."""
+    settings = _settings(click.ClickException, needs_store=False)
+
+    async def work(database: Database) -> T:
+        return await call(database, await _keyring(settings, database))
+
+    return terminal.with_database(work)
+
+
+async def _keyring(settings: Settings, database: Database) -> Keyring:
+    keyring = Keyring(knobs.root_key(settings))
+    kept = await root_key.kept(database)
+    if kept is None or not keyring.accepts(kept):
+        raise WrongRootKey("MOORAGE_ROOT_KEY_FILE does not hold the key this database was set up with")
+    return keyring
+
+
+def _settings(failure: type[click.ClickException], *, needs_store: bool) -> Settings:
+    try:
+        settings = knobs.load(os.environ)
+        knobs.required(settings, *(object_stores.required(settings) if needs_store else ("root_key_file",)))
+        knobs.root_key(settings)
+    except SettingsError as error:
+        raise failure(f"{error}.") from error
+    return settings
