@@ -5,12 +5,12 @@ import logging
 import os
 import sys
 
-USAGE = """usage: python -m moorage operator | api | migrate | mover capture | mover restore | mover verify
+USAGE = """usage: python -m moorage operator | api | migrate | mover capture | restore | verify | rehearse
 
 operator  reconciles the four kinds, meters agents and settles wallets (one leads, others stand by)
 api       serves health, metrics and the routes that movers use
 migrate   brings the database schema up to date
-mover     writes, restores or verifies one snapshot; started by the operator
+mover     writes, restores, verifies or rehearses to restore one snapshot; started by the operator
 
 The command line for people is `moorage --help`. Settings: docs/settings.md."""
 

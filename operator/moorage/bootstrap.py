@@ -21,6 +21,7 @@ from moorage.controllers.namespace import NamespaceController
 from moorage.controllers.objects import Objects
 from moorage.controllers.wallet import WalletController
 from moorage.controllers.workqueue import KeyedQueue
+from moorage.jobs.prove_snapshots import ProveSnapshots
 from moorage.kube import login
 from moorage.kube.apply import Applier
 from moorage.kube.client import Client
@@ -35,11 +36,14 @@ from moorage.providers.ports import ObjectStore
 from moorage.services import object_stores
 from moorage.services.keyring import Keyring, WrongRootKey
 from moorage.services.mover_sessions import MoverSessions
+from moorage.services.restore_tests import RestoreTests
+from moorage.services.scratch import Scratch
 from moorage.services.snapshots import Snapshots
 from moorage.services.witness import Witness
 from moorage.settings import Settings
 from moorage.store import connecting, migrate, root_key, schema
 from moorage.store.agents import Agents
+from moorage.store.catalogue import Catalogue
 from moorage.store.database import VERIFY_ROLE, Database
 from moorage.store.leader import Leadership
 from moorage.store.ledger import Ledger
@@ -150,9 +154,18 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters,
         leadership=Leadership(base.database, knobs.instance(settings)),
-        outbox=Outbox(base.database), snapshots=snapshots, witness=witness, proof=proof, world=world, objects=objects,
+        outbox=Outbox(base.database), snapshots=snapshots,
+        prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, world=world,
+        objects=objects,
         queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip
+
+
+def _prove_snapshots(settings: Settings, base: Foundation, metrics: Metrics, epoch: Epoch) -> ProveSnapshots:
+    catalogue = Catalogue(base.database)
+    scratch = Scratch(settings.scratch_folder, settings.scratch_bytes_max)
+    tests = RestoreTests(catalogue, base.store, base.keyring, scratch)
+    return ProveSnapshots(catalogue, base.store, tests, metrics, lambda: epoch.current)
 
 
 def _lane(key: Key) -> str:

@@ -22,6 +22,7 @@ from moorage.jobs.keep_lease import KeepLease
 from moorage.jobs.move_queue import MoveQueue
 from moorage.jobs.prove_books import ProveBooks
 from moorage.jobs.prove_nodes import ProveNodes
+from moorage.jobs.prove_snapshots import ProveSnapshots
 from moorage.jobs.settle_wallets import SettleWallets
 from moorage.jobs.sweep_orphans import SweepOrphans
 from moorage.jobs.sweep_uploads import SweepUploads
@@ -70,6 +71,7 @@ class Operation:
     leadership: Leadership
     outbox: Outbox
     snapshots: Snapshots
+    prove_snapshots: ProveSnapshots
     witness: Witness
     proof: Database
     """Acts as moorage_verify."""
@@ -123,6 +125,8 @@ async def start(op: Operation) -> list[Task]:
         "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
         "sweep_orphans": sweep.sweep,
         "sweep_uploads": SweepUploads(op.snapshots).sweep,
+        "test_restores": op.prove_snapshots.restore,
+        "count_snapshots": op.prove_snapshots.count,
     }
     jobs = [
         asyncio.create_task(runner.repeat(name, do, rng=rng, metrics=op.metrics), name=name)

@@ -96,6 +96,14 @@ class Metrics:
         self.snapshots = Counter(
             "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
         )
+        self.restore_test_failures = Counter(
+            "moorage_snapshot_restore_test_failures_total",
+            "Snapshots that did not come back from a test restore.",
+            **at,
+        )
+        self.snapshot_orphans = Gauge(
+            "moorage_snapshot_orphans", "Snapshots without object and objects without snapshot.", ["side"], **at
+        )
         self.mover_queue_depth = Gauge(
             "moorage_mover_queue_depth", "Attempts that wait for a mover's place.", ["kind"], **at
         )

@@ -91,6 +91,8 @@ class Settings:
     store_bucket: str = _knob(str, "moorage-snapshots", "Bucket of the snapshots; made when it is absent.")
     store_access_key: str = _knob(str, "", "Access key id for the object store.")
     store_secret_key_file: Path | None = _knob(_path, None, "File with the secret access key of the object store.")
+    scratch_folder: Path | None = _knob(_path, None, "Folder of test restores; empty: the system's temporary folder.")
+    scratch_bytes_max: int = _knob(_count, 10 << 30, "Snapshots with more data than this are not restored for a test.")
     root_key_file: Path | None = _knob(_path, None, "File with the root key: 32 random bytes in base64.")
     sizes: dict[str, Any] = _knob(
         _object,

@@ -1,4 +1,4 @@
-"""Start the mover without the rest of the house: `python -m moorage.mover capture|restore|verify`."""
+"""Start the mover without the rest of the house: `python -m moorage.mover capture|restore|verify|rehearse`."""
 
 import sys
 

@@ -15,7 +15,7 @@ from moorage.mover.failures import MoverFailure
 if TYPE_CHECKING:
     from moorage.mover.desk import Desk
 
-USAGE = "usage: python -m moorage mover capture|restore|verify"
+USAGE = "usage: python -m moorage mover capture|restore|verify|rehearse"
 TOKEN_FILE = "/var/run/moorage/token"  # noqa: S105 - a path
 FOLDER = "/data"
 
@@ -27,7 +27,7 @@ class Stopped(BaseException):
 
 
 def main(arguments: list[str], environment: Mapping[str, str] | None = None) -> int:
-    """Run one of the three modes; returns the exit code."""
+    """Run one of the modes; returns the exit code."""
     environment = os.environ if environment is None else environment
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: _stopped(stop, number, frame))
@@ -37,6 +37,10 @@ def main(arguments: list[str], environment: Mapping[str, str] | None = None) -> 
                 from moorage.mover import verify  # noqa: PLC0415 - each mode loads only its own code: resident memory
 
                 return verify.main(stop)
+            case ["rehearse"]:
+                from moorage.mover import rehearse  # noqa: PLC0415 - see above
+
+                return rehearse.main(stop)
             case ["capture" | "restore" as mode]:
                 return _move(mode, environment, stop)
             case _:
