@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from moorage.lifecycle.decision import Desired
 from moorage.model import agent as agents
 from moorage.model import namespace as tenants
 from moorage.model.agent import Agent
@@ -15,7 +16,16 @@ from moorage.model.namespace import TenantNamespace
 from moorage.model.observation import JobOutcome, JobView, Observation, PodPhase, PodView, VolumeView
 from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
 from moorage.model.rates import Meter, Stored
-from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState, SnapshotFacts, WalletFacts
+from moorage.model.record import (
+    AgentRecord,
+    AgentState,
+    Attempt,
+    AttemptKind,
+    AttemptState,
+    SnapshotFacts,
+    SnapshotPurpose,
+    WalletFacts,
+)
 from moorage.model.wallet import Standing, Veto, Wallet
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -119,11 +129,33 @@ def agent_record(**changes: Any) -> AgentRecord:
         "archive_at": None,
         "attempt": None,
         "snapshot": None,
+        "kept": (changes["snapshot"],) if changes.get("snapshot") else (),
+        "restore": None,
+        "wish": None,
+        "request_seen": None,
+        "schedule": None,
+        "next_snapshot_at": None,
         "stored": (Stored(Meter.VOLUME, "volume-1", 1024),),
         "wallet": wallet_facts(),
         "now": NOW,
     }
     return AgentRecord(**base | changes)
+
+
+def desired(**changes: Any) -> Desired:
+    """An agent with storage that is to run, and whose spec can be used."""
+    base: dict[str, Any] = {
+        "state": None,
+        "deleting": False,
+        "problem": None,
+        "pod_hash": POD_HASH,
+        "storage": True,
+        "warm_window": timedelta(hours=24),
+        "request": None,
+        "schedule": None,
+        "keep": 3,
+    }
+    return Desired(**base | changes)
 
 
 def wallet_facts(**changes: Any) -> WalletFacts:
@@ -182,6 +214,7 @@ def attempt(**changes: Any) -> Attempt:
         "state": AttemptState.STARTED,
         "created_at": NOW - timedelta(seconds=6),
         "granted_at": NOW - timedelta(seconds=5),
+        "purpose": None if changes.get("kind") is AttemptKind.RESTORE else SnapshotPurpose.SUSPENSION,
     }
     return Attempt(**base | changes)
 

@@ -14,7 +14,6 @@ from tests.tidy.tree import ROOT, Source
 # Longer than a reader likes, shorter than the limit. An entry may shrink or go; nothing may be added or grow.
 LONG_FILES = {
     "operator/moorage/controllers/workqueue.py": 265,
-    "operator/moorage/store/snapshots.py": 254,
 }
 LONG_FUNCTIONS = {
     "operator/moorage/store/functions/charge.sql:money.charge": 54,
@@ -24,7 +23,6 @@ UNEXPLAINED = {
     "agent-image/chatbot/http_channel.py": 1,
     "operator/moorage/controllers/startup.py": 3,
     "tests/integration/snapshots/test_steps.py": 3,
-    "tests/unit/lifecycle/test_agent_transition.py": 2,
 }
 LONG_FILE_LINES = 250
 LONG_FUNCTION_LINES = 50

@@ -143,9 +143,11 @@ class Actuator:
     async def _attempt(self, effect: do.Effect, record: AgentRecord) -> None:
         epoch = self.epoch.current
         match effect:
-            case do.BeginAttempt(kind, node):
+            case do.BeginAttempt(kind, node, purpose):
                 volume = names.agent_volume(record.name, record.volume_generation)
-                await self.snapshots.begin(epoch=epoch, record=record, kind=kind, volume_name=volume, node=node)
+                await self.snapshots.begin(
+                    epoch=epoch, record=record, kind=kind, purpose=purpose, volume_name=volume, node=node
+                )
             case do.StartAttempt(attempt_id):
                 await self._start(attempt_id, record)
             case do.CommitAttempt(attempt_id):
@@ -154,6 +156,8 @@ class Actuator:
                 await self._fail(attempt_id, code, record)
             case do.VerifyAttempt(attempt_id):
                 self._verify_beside(attempt_id, record)
+            case do.KeepNewest(count):
+                await self.agents.keep_newest(epoch=epoch, uid=record.uid, count=count)
             case do.Archive():
                 await self._archive(record)
             case _:

@@ -7,20 +7,22 @@ from moorage.controllers.actuator import Actuator
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.desired import agent as desired_agent
+from moorage.desired.metadata import digest
 from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.kube.observe import World
 from moorage.lifecycle import agent as lifecycle
-from moorage.lifecycle import conditions, health
+from moorage.lifecycle import conditions, health, wishes
 from moorage.lifecycle.decision import Desired
-from moorage.model.agent import Agent
+from moorage.model import names
+from moorage.model.agent import Agent, Snapshots
 from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.names import FINALIZER, AgentUid, Key
 from moorage.model.observation import Observation
 from moorage.model.offer import Platform
 from moorage.model.record import AgentRecord, AgentState
-from moorage.store.agents import Agents
+from moorage.store.agents import Agents, NewAgent
 from moorage.store.ledger import Ledger
 
 # A normal start is Ready sooner than this; its interim status would be a write that nobody sees.
@@ -61,7 +63,7 @@ class AgentController:
             # It counts from the first second, and what follows from it is in the record that is read next.
             await self.ledger.set_budget(epoch=self.epoch.current, agent_uid=record.uid, picos_per_day=budget)
             return 0.0
-        problem = desired_agent.check(agent, self.platform)
+        problem = desired_agent.check(agent, self.platform) or wishes.objection(record, agent.spec)
         if problem is None and _edited(agent):
             await self.agents.resize(epoch=self.epoch.current, uid=record.uid, size=agent.spec.size)
         decision = lifecycle.transition(record, self._desired(agent, problem), seen)
@@ -91,12 +93,17 @@ class AgentController:
         if metadata.deleting:
             return record
         if record is None:
+            source = agent.spec.restore_from
             await self.agents.ensure(
                 epoch=self.epoch.current,
-                uid=metadata.uid,
-                namespace=metadata.namespace,
-                name=metadata.name,
-                size=agent.spec.size,
+                new=NewAgent(
+                    uid=metadata.uid,
+                    namespace=metadata.namespace,
+                    name=metadata.name,
+                    size=agent.spec.size,
+                    request_seen=_request(agent),
+                    restore_from=names.snapshot_id(source.snapshot) if source else None,
+                ),
             )
             record = await self.agents.load(metadata.uid)
             if record is not None:
@@ -110,11 +117,14 @@ class AgentController:
         if agent.metadata.deleting:
             await self.applier.clear_finalizer(kinds.AGENT, agent.metadata)
             return None
-        status = conditions.agent_status(agent, None, seen, problem=Reason.NOT_A_TENANT, rate_picos=None)
+        tenant = await self.agents.is_tenant(agent.metadata.namespace)
+        problem = Reason.SNAPSHOT_NOT_FOUND if tenant and agent.spec.restore_from else Reason.NOT_A_TENANT
+        status = conditions.agent_status(agent, None, seen, problem=problem, rate_picos=None)
         await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return 30.0
 
     def _desired(self, agent: Agent, problem: Reason | None) -> Desired:
+        snapshots = agent.spec.snapshots or Snapshots()
         return Desired(
             state=agent.spec.desired_state,
             deleting=agent.metadata.deleting,
@@ -124,6 +134,9 @@ class AgentController:
             warm_window=self.warm_window,
             recovery=agent.spec.recovery,
             node_lost_after=self.node_lost_after,
+            request=_request(agent),
+            schedule=snapshots.schedule,
+            keep=snapshots.keep,
         )
 
     async def _report(
@@ -142,6 +155,12 @@ class AgentController:
                 return patience - age_seconds
         await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return health.changes_in_seconds(record, seen)
+
+
+def _request(agent: Agent) -> str | None:
+    """What stands for the last request for a snapshot: a digest, for the annotation itself is foreign text."""
+    asked = agent.metadata.annotations.get(names.ANNOTATION_SNAPSHOT_REQUESTED)
+    return None if asked is None else digest(asked)
 
 
 def _edited(agent: Agent) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from moorage.lifecycle import backoff, recovery, snapshot, storage
+from moorage.lifecycle import backoff, recovery, snapshot, storage, wishes
 from moorage.lifecycle import effects as do
 from moorage.lifecycle.decision import (
     FRESH,
@@ -16,6 +16,7 @@ from moorage.lifecycle.decision import (
     Decision,
     Desired,
     World,
+    comes_back,
     current_pod,
     current_volume,
     drop,
@@ -43,16 +44,24 @@ def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Deci
     world = World(pods=pods, strays=strays, volumes=seen.volumes, jobs=seen.jobs, seen=seen)
     record = recovery.heard(_with_wishes(record, desired), desired, world)
     decision = recovery.elsewhere(record, desired) or _STATES[record.state](record, desired, world)
-    decision = replace(decision, record=storage.with_room(decision.record))
-    around = (*storage.meters(decision.record, world), *recovery.fence(decision.record, world))
-    return recovery.until_due(replace(decision, effects=(*around, *decision.effects)), desired)
+    if record.state is AgentState.RUNNING:
+        decision = wishes.beside(decision, desired, world)
+    after = storage.with_room(decision.record)
+    around = (*storage.meters(after, world), *recovery.fence(after, world), *_pruned(after, desired))
+    decision = replace(decision, record=after, effects=(*around, *decision.effects))
+    return wishes.until_due(recovery.until_due(decision, desired))
+
+
+def _pruned(record: AgentRecord, desired: Desired) -> tuple[do.Effect, ...]:
+    surplus = len(record.kept) > desired.keep and record.state is not AgentState.DELETED
+    return (do.KeepNewest(desired.keep),) if surplus else ()
 
 
 def _with_wishes(record: AgentRecord, desired: Desired) -> AgentRecord:
-    """Bring both vetoes up to date: each from its own source, neither clears the other."""
+    """Bring both vetoes up to date, each from its own source, neither clears the other; and hear what was asked for."""
     paused = record.user_paused if desired.state is None else desired.state is DesiredState.SUSPENDED
     # Derived again at each look, so that a grant which committed beside this reconcile cannot be lost.
-    return replace(record, user_paused=paused, veto=record.wallet.veto)
+    return wishes.heard(replace(record, user_paused=paused, veto=record.wallet.veto), desired)
 
 
 def _nothing_to_keep(record: AgentRecord) -> bool:
@@ -60,7 +69,7 @@ def _nothing_to_keep(record: AgentRecord) -> bool:
 
 
 def _running(record: AgentRecord, desired: Desired, world: World) -> Decision:
-    if not wants_run(record, desired):
+    if not comes_back(record, desired):
         return Decision(record=enter(record, AgentState.DRAINING), again=True)
     record = _with_volume(record, desired, world)
     closing = _close_vanished(record, world)
@@ -132,7 +141,7 @@ def _delete(pods: tuple[PodView, ...]) -> tuple[do.Effect, ...]:
 
 
 def _draining(record: AgentRecord, desired: Desired, world: World) -> Decision:
-    if wants_run(record, desired) and not record.stop_recorded:
+    if comes_back(record, desired) and not record.stop_recorded:
         return Decision(record=enter(record, AgentState.RUNNING), again=True)
     if world.pods:
         # The decision is durable before the first delete: from here on a top-up lets the agent stop and come back.
@@ -146,7 +155,7 @@ def _draining(record: AgentRecord, desired: Desired, world: World) -> Decision:
     if volume_lost(record, world.volumes):
         # Nothing is left to write; the last verified snapshot is all there is, and it stays.
         return Decision(record=record, wait_seconds=60.0)
-    return Decision(record=enter(record, AgentState.SNAPSHOTTING, **FRESH), again=True)
+    return snapshot.after_stop(record)
 
 
 def _suspended(record: AgentRecord, desired: Desired, world: World) -> Decision:
@@ -156,6 +165,8 @@ def _suspended(record: AgentRecord, desired: Desired, world: World) -> Decision:
     if wants_run(record, desired):
         if desired.problem is not None:
             return Decision(record=record, effects=drop(world.jobs))
+        if record.restore is not None:
+            return _make_room(record)
         up = enter(record, AgentState.RUNNING, incarnation=record.incarnation + 1, archive_at=None)
         return Decision(record=up, effects=drop(world.jobs), again=True)
     if _nothing_to_keep(record):
@@ -170,6 +181,14 @@ def _suspended(record: AgentRecord, desired: Desired, world: World) -> Decision:
     assert record.archive_at is not None
     left = (record.archive_at - record.now).total_seconds()
     return Decision(record=record, effects=drop(world.jobs), wait_seconds=max(0.1, left))
+
+
+def _make_room(record: AgentRecord) -> Decision:
+    """Other data is to take the place of what the volume holds, which is in a verified snapshot by now."""
+    if not _nothing_to_keep(record):
+        return Decision(record=record, effects=(do.Archive(),), again=True)
+    given_up = enter(record, AgentState.ARCHIVED, volume_uid=None, volume_generation=next_generation(record))
+    return Decision(record=given_up, again=True)
 
 
 def _archived(record: AgentRecord, desired: Desired, world: World) -> Decision:

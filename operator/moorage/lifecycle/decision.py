@@ -8,7 +8,7 @@ from moorage.model import names
 from moorage.model.agent import DesiredState, Recovery
 from moorage.model.conditions import Reason
 from moorage.model.observation import JobView, Observation, PodView, VolumeView
-from moorage.model.record import AgentRecord, AgentState
+from moorage.model.record import AgentRecord, AgentState, Attempt, SnapshotPurpose
 
 LOOK_AGAIN_SECONDS = 2.0
 
@@ -26,6 +26,9 @@ class Desired:
     pod_hash: str | None  # None while there is a problem
     storage: bool
     warm_window: timedelta
+    request: str | None  # changes when somebody asks for a snapshot
+    schedule: str | None  # a cron line
+    keep: int  # verified snapshots
     recovery: Recovery = Recovery.MANUAL
     node_lost_after: timedelta = timedelta(minutes=5)  # how long a node is silent before it counts as lost
 
@@ -54,6 +57,16 @@ class World:
 def wants_run(record: AgentRecord, desired: Desired) -> bool:
     """Whether nobody objects to this agent running: not the tenant, not the wallet, not a deletion."""
     return not (record.user_paused or record.veto or desired.deleting)
+
+
+def comes_back(record: AgentRecord, desired: Desired) -> bool:
+    """Whether it wants to run with the volume it has: nobody objects, and no other data is to take its place."""
+    return wants_run(record, desired) and record.restore is None
+
+
+def is_capture(attempt: Attempt | None) -> bool:
+    """Whether an attempt is a snapshot of an agent that is to run on."""
+    return attempt is not None and attempt.purpose in (SnapshotPurpose.DEMAND, SnapshotPurpose.SCHEDULE)
 
 
 def current_pod(record: AgentRecord, pods: tuple[PodView, ...]) -> PodView | None:

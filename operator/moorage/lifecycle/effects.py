@@ -6,7 +6,7 @@ from datetime import datetime
 from moorage.model.names import PodUid
 from moorage.model.observation import PodView
 from moorage.model.rates import Stored
-from moorage.model.record import AttemptKind
+from moorage.model.record import AttemptKind, SnapshotPurpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class BeginAttempt:
 
     kind: AttemptKind
     node: str | None  # where the mover will work; None when nobody knows
+    purpose: SnapshotPurpose = SnapshotPurpose.SUSPENSION  # says nothing for a restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,13 @@ class DropMover:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepNewest:
+    """Give up all verified snapshots of the agent but the newest `count`; the last one always stays."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Archive:
     """Check once more that the verified object exists; then give the volume up in the record."""
 
@@ -145,6 +153,7 @@ Effect = (
     | VerifyAttempt
     | FailAttempt
     | DropMover
+    | KeepNewest
     | Archive
     | FreeVolume
     | Finish

@@ -11,15 +11,17 @@ from moorage.lifecycle.decision import (
     Decision,
     Desired,
     World,
+    comes_back,
     current_volume,
     drop,
     enter,
     free,
+    is_capture,
     next_generation,
     wants_run,
 )
 from moorage.model.observation import JobOutcome, VolumeView
-from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState
+from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState, SnapshotPurpose
 
 # A mover that has not come further in this time since its turn is given up; its Job carries the same limit. It grows
 # with the data, so that a store of 1 MB/s delays a large snapshot and does not fail it for ever.
@@ -28,6 +30,9 @@ LIMIT_SECONDS_PER_MIB = 1
 LIMIT_SECONDS_MAX = 86_400
 # Whose turn has come is told. This is the net.
 QUEUE_LOOK_SECONDS = 15.0
+# The mover has read the volume and needs it no more.
+CAPTURED = (AttemptState.UPLOADED, AttemptState.COMMITTED, AttemptState.VERIFIED)
+OVER = (AttemptState.VERIFIED, AttemptState.FAILED)
 RETRY_SECONDS_FIRST = 10
 RETRY_SECONDS_MAX = 900
 
@@ -35,15 +40,22 @@ RETRY_SECONDS_MAX = 900
 def snapshotting(record: AgentRecord, desired: Desired, world: World) -> Decision:
     """The pod is gone; a mover writes the snapshot."""
     attempt = record.attempt
-    if world.pods:  # nothing may write while the mover reads
-        return Decision(record=enter(record, AgentState.DRAINING), again=True)
-    if wants_run(record, desired):
-        return _call_off(record, world, AgentState.RUNNING)
+    if world.pods:  # nothing may write while the mover reads: what it has read is of no use
+        if attempt is not None and attempt.state not in OVER:
+            return Decision(record=record, effects=(do.FailAttempt(attempt.id, "CalledOff"),), again=True)
+        return Decision(record=enter(record, AgentState.DRAINING, **FRESH), again=True)
+    if comes_back(record, desired):
+        if attempt is not None and (attempt.state in CAPTURED or (attempt.state in OVER and is_capture(attempt))):
+            return _leave(record, world)
+        if attempt is None or not is_capture(attempt) or attempt.state is AttemptState.CREATED:
+            return _call_off(record, world, AgentState.RUNNING)
+        # The mover of a wished snapshot is at work: the agent comes back as soon as it is done.
     if attempt is None or attempt.kind is not AttemptKind.SNAPSHOT or attempt.state is AttemptState.FAILED:
-        return _try_again(record, world, AttemptKind.SNAPSHOT)
+        purpose = SnapshotPurpose.DELETION if desired.deleting else SnapshotPurpose.SUSPENSION
+        return _try_again(record, world, AttemptKind.SNAPSHOT, purpose)
     match attempt.state:
         case AttemptState.CREATED:
-            return _queued(record, attempt)
+            return queued(record, attempt)
         case AttemptState.STARTED:
             return _moving(record, world, AttemptKind.SNAPSHOT)
         case AttemptState.UPLOADED:
@@ -55,6 +67,8 @@ def snapshotting(record: AgentRecord, desired: Desired, world: World) -> Decisio
 def verifying(record: AgentRecord, desired: Desired, world: World) -> Decision:
     """The object is complete; the platform reads it back."""
     attempt = record.attempt
+    if comes_back(record, desired):
+        return _leave(record, world)
     if attempt is None or attempt.state is AttemptState.FAILED:
         return Decision(record=enter(record, AgentState.SNAPSHOTTING), again=True)
     if attempt.state is not AttemptState.VERIFIED:
@@ -69,11 +83,14 @@ def restoring(record: AgentRecord, desired: Desired, world: World) -> Decision:
     attempt = record.attempt
     if desired.deleting:
         return _call_off(record, world, AgentState.ARCHIVED)
-    if attempt is None or attempt.kind is not AttemptKind.RESTORE or attempt.state is AttemptState.FAILED:
+    outdated = attempt is not None and record.restore is not None and attempt.snapshot_id != record.restore.id
+    if attempt is not None and outdated and attempt.state not in OVER:  # somebody has chosen another snapshot meanwhile
+        return Decision(record=record, effects=(do.FailAttempt(attempt.id, "CalledOff"),), again=True)
+    if attempt is None or attempt.kind is not AttemptKind.RESTORE or attempt.state is AttemptState.FAILED or outdated:
         return _try_again(record, world, AttemptKind.RESTORE)
     match attempt.state:
         case AttemptState.CREATED:
-            return _queued(record, attempt)
+            return queued(record, attempt)
         case AttemptState.STARTED:
             return _moving(record, world, AttemptKind.RESTORE)
         case AttemptState.UPLOADED | AttemptState.COMMITTED:
@@ -86,9 +103,11 @@ def _restored(record: AgentRecord, desired: Desired, world: World) -> Decision:
     volume = current_volume(record, world.volumes)
     if volume is None:
         return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
-    back = replace(record, volume_uid=volume.uid, incarnation=record.incarnation + 1)
+    back = replace(record, volume_uid=volume.uid, incarnation=record.incarnation + 1, restore=None)
     if wants_run(record, desired):
         up = enter(back, AgentState.RUNNING, archive_at=None, **FRESH)
+    elif record.restore is not None:  # what the volume holds now is not what its last snapshot holds
+        up = enter(back, AgentState.DRAINING, archive_at=None, **FRESH)
     else:
         up = enter(back, AgentState.SUSPENDED, archive_at=record.now + desired.warm_window, **FRESH)
     return Decision(record=up, effects=drop(world.jobs), again=True)
@@ -107,7 +126,8 @@ def limit_seconds(record: AgentRecord, volume: VolumeView | None) -> int:
     return min(LIMIT_SECONDS_MAX, wanted)
 
 
-def _queued(record: AgentRecord, attempt: Attempt) -> Decision:
+def queued(record: AgentRecord, attempt: Attempt) -> Decision:
+    """An attempt waits for its turn, and starts when it has come."""
     if attempt.granted_at is None:
         return Decision(record=record, wait_seconds=QUEUE_LOOK_SECONDS)
     return Decision(record=record, effects=(do.StartAttempt(attempt.id),), again=True)
@@ -129,7 +149,26 @@ def _moving(record: AgentRecord, world: World, kind: AttemptKind) -> Decision:
     return Decision(record=record, effects=volume, wait_seconds=60.0)
 
 
-def _try_again(record: AgentRecord, world: World, kind: AttemptKind) -> Decision:
+def after_stop(record: AgentRecord) -> Decision:
+    """The pod is gone: an attempt that waits for this is taken up, one that read the volume before is of no use now."""
+    attempt = record.attempt
+    if attempt is None or attempt.state in OVER:
+        return Decision(record=enter(record, AgentState.SNAPSHOTTING, **FRESH), again=True)
+    if attempt.state in CAPTURED:
+        return Decision(record=record, effects=(do.FailAttempt(attempt.id, "CalledOff"),), again=True)
+    return Decision(record=enter(record, AgentState.SNAPSHOTTING), again=True)
+
+
+def _leave(record: AgentRecord, world: World) -> Decision:
+    """The volume has been read and is free again: the agent runs on, and the rest of the attempt happens beside it."""
+    if world.jobs:
+        return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
+    return Decision(record=enter(record, AgentState.RUNNING, incarnation=record.incarnation + 1), again=True)
+
+
+def _try_again(
+    record: AgentRecord, world: World, kind: AttemptKind, purpose: SnapshotPurpose = SnapshotPurpose.SUSPENSION
+) -> Decision:
     """Begin an attempt; after a failed one first wait, with the old mover gone and a new volume to restore into."""
     attempt = record.attempt
     failed = attempt is not None and attempt.kind is kind and attempt.state is AttemptState.FAILED
@@ -147,14 +186,19 @@ def _try_again(record: AgentRecord, world: World, kind: AttemptKind) -> Decision
     begun = replace(record, retry_at=None)
     if kind is AttemptKind.RESTORE:  # where its volume will be is not known before a mover needs it
         return Decision(record=begun, effects=(*free(record, world), do.BeginAttempt(kind, None)), again=True)
+    return Decision(record=begun, effects=(begin(record, world, purpose),), again=True)
+
+
+def begin(record: AgentRecord, world: World, purpose: SnapshotPurpose) -> do.BeginAttempt:
+    """The intent of a snapshot, with the node of its volume if that is known."""
     volume = current_volume(record, world.volumes)
-    return Decision(record=begun, effects=(do.BeginAttempt(kind, volume.node if volume else None),), again=True)
+    return do.BeginAttempt(AttemptKind.SNAPSHOT, volume.node if volume else None, purpose)
 
 
 def _call_off(record: AgentRecord, world: World, state: AgentState) -> Decision:
     """Leave a snapshot or restore half way: its mover must be gone before anything else touches the volume."""
     attempt = record.attempt
-    if attempt is not None and attempt.state not in (AttemptState.FAILED, AttemptState.VERIFIED):
+    if attempt is not None and attempt.state not in OVER:
         return Decision(record=record, effects=(do.FailAttempt(attempt.id, "CalledOff"),), again=True)
     if world.jobs:
         return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)

@@ -43,6 +43,9 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # a reason, not a secret
     SPEC_INVALID = "SpecInvalid"
+    SCHEDULE_INVALID = "ScheduleInvalid"
+    SNAPSHOT_NOT_FOUND = "SnapshotNotFound"
+    VOLUME_TOO_SMALL = "VolumeTooSmall"
     NOT_A_TENANT = "NotATenant"
     NAME_TAKEN = "NameTaken"
     NODE_UNREACHABLE = "NodeUnreachable"
@@ -107,6 +110,9 @@ MESSAGES: dict[Reason, str] = {
     Reason.QUOTA_EXCEEDED: "The quota of this tenant's namespace does not allow another agent of this size.",
     Reason.SECRET_NOT_FOUND: "A Secret or key that spec.env refers to does not exist in this namespace.",
     Reason.SPEC_INVALID: "The spec cannot be used as it is; what ran before keeps running until it is corrected.",
+    Reason.SCHEDULE_INVALID: "The schedule is no cron line of five fields, or asks more than once an hour; what ran before keeps running.",
+    Reason.SNAPSHOT_NOT_FOUND: "This tenant has no snapshot of the name in spec.restoreFrom; delete the agent and create it with another.",
+    Reason.VOLUME_TOO_SMALL: "The snapshot to restore does not fit into spec.storage.size; create an agent with a larger volume.",
     Reason.NOT_A_TENANT: "This namespace does not belong to a tenant; create a moorage.dev Namespace and use its core namespace.",
     Reason.NAME_TAKEN: "Another object that this platform does not own already has the name this one needs.",
     Reason.NODE_UNREACHABLE: "The node of the agent's pod does not answer; nothing is charged or deleted until it is back.",

@@ -60,11 +60,12 @@ class Attempt:
     state: AttemptState
     created_at: datetime
     granted_at: datetime | None  # its place in the mover queue; None while it waits for one
+    purpose: SnapshotPurpose | None  # None for a restore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotFacts:
-    """The last verified snapshot of an agent."""
+    """A verified snapshot."""
 
     id: SnapshotId
     taken_at: datetime
@@ -118,7 +119,13 @@ class AgentRecord:
     retry_at: datetime | None
     archive_at: datetime | None  # end of the warm window
     attempt: Attempt | None
-    snapshot: SnapshotFacts | None
+    snapshot: SnapshotFacts | None  # the last verified one
+    kept: tuple[SnapshotFacts, ...]  # all verified ones that nobody has given up, the newest first
+    restore: SnapshotFacts | None  # what its volume is to be filled from before it runs again, in place of the last one
+    wish: SnapshotPurpose | None  # a snapshot that was asked for while it runs
+    request_seen: str | None  # the last request that was heard
+    schedule: str | None
+    next_snapshot_at: datetime | None  # by the schedule
     stored: tuple[Stored, ...]  # what of its storage the ledger meters
     wallet: WalletFacts
     now: datetime  # the database clock at this read

@@ -23,8 +23,9 @@ from moorage.model.snapshots import (
 from moorage.providers.ports import ObjectStore
 from moorage.services.keyring import Keyring
 from moorage.services.snapshots import open_data_key
+from moorage.store.attempt_row import AttemptRow
 from moorage.store.database import Database
-from moorage.store.snapshots import AttemptRow, SnapshotRows
+from moorage.store.snapshots import SnapshotRows
 
 URL_SECONDS = 900
 SHA256_HEX_LENGTH = 64
@@ -56,7 +57,7 @@ class MoverSessions:
         bare = Assignment(
             kind=attempt.kind.value,
             tenant_uid=attempt.tenant_uid,
-            agent_uid=attempt.agent_uid,
+            agent_uid=attempt.written_for,
             snapshot_id=attempt.snapshot_id,
             written_by=attempt.written_by,
             data_key=open_data_key(self._keyring, attempt),

@@ -6,13 +6,14 @@ import uuid
 from moorage.model import names
 from moorage.model.errors import MoorageError, Transient
 from moorage.model.names import SnapshotId
-from moorage.model.record import AgentRecord, AttemptKind, AttemptState
+from moorage.model.record import AgentRecord, AttemptKind, AttemptState, SnapshotPurpose
 from moorage.model.snapshots import Binding, Failure, Totals, VerifyRequest
 from moorage.providers.ports import ObjectStore, UploadedPart, UploadLost
 from moorage.services.keyring import Keyring, KeyUnreadable
 from moorage.services.readback import Readback
+from moorage.store.attempt_row import AttemptRow, NewAttempt
 from moorage.store.database import Database
-from moorage.store.snapshots import AttemptRow, NewAttempt, SnapshotRows
+from moorage.store.snapshots import SnapshotRows
 
 VERIFY_URL_SECONDS = 3600
 SWEEP_MAX = 50
@@ -32,7 +33,14 @@ class Snapshots:
         self._readback = readback or Readback()
 
     async def begin(
-        self, *, epoch: int, record: AgentRecord, kind: AttemptKind, volume_name: str, node: str | None = None
+        self,
+        *,
+        epoch: int,
+        record: AgentRecord,
+        kind: AttemptKind,
+        volume_name: str,
+        purpose: SnapshotPurpose = SnapshotPurpose.SUSPENSION,
+        node: str | None = None,
     ) -> str | None:
         """Write the intent and put the agent on it, in the queue of movers; None when something crossed the record.
 
@@ -40,7 +48,7 @@ class Snapshots:
         """
         attempt_id = str(uuid.uuid4())
         if kind is AttemptKind.SNAPSHOT:
-            new = await self._new_snapshot(attempt_id, record, volume_name)
+            new = await self._new_snapshot(attempt_id, record, purpose, volume_name)
         else:
             new = await self._new_restore(attempt_id, record, volume_name)
         replaces = record.attempt.id if record.attempt else None
@@ -124,7 +132,9 @@ class Snapshots:
         """The attempt as it stands."""
         return await self._rows.attempt(attempt_id)
 
-    async def _new_snapshot(self, attempt_id: str, record: AgentRecord, volume_name: str) -> NewAttempt:
+    async def _new_snapshot(
+        self, attempt_id: str, record: AgentRecord, purpose: SnapshotPurpose, volume_name: str
+    ) -> NewAttempt:
         snapshot_id = SnapshotId(str(uuid.uuid4()))
         wrapped_tenant_key = await self._rows.tenant_key(record.tenant_uid)
         if wrapped_tenant_key is None:
@@ -136,13 +146,15 @@ class Snapshots:
             tenant_uid=record.tenant_uid,
             snapshot_id=snapshot_id,
             kind=AttemptKind.SNAPSHOT,
+            purpose=purpose,
             object_key=names.snapshot_object_key(record.tenant_uid, snapshot_id, attempt_id),
             wrapped_key=wrapped,
             volume_name=volume_name,
         )
 
     async def _new_restore(self, attempt_id: str, record: AgentRecord, volume_name: str) -> NewAttempt:
-        snapshot = None if record.snapshot is None else await self._rows.snapshot(record.snapshot.id)
+        wanted = record.restore or record.snapshot
+        snapshot = None if wanted is None else await self._rows.snapshot(wanted.id)
         if snapshot is None:
             raise Transient("there is no verified snapshot to restore from")
         return NewAttempt(
@@ -151,6 +163,7 @@ class Snapshots:
             tenant_uid=record.tenant_uid,
             snapshot_id=snapshot.id,
             kind=AttemptKind.RESTORE,
+            purpose=None,
             object_key=snapshot.object_key,
             wrapped_key=snapshot.wrapped_key,
             volume_name=volume_name,
@@ -195,7 +208,7 @@ class Snapshots:
 
 def binding_of(attempt: AttemptRow) -> Binding:
     """The identities the attempt's object is bound to."""
-    return Binding(attempt.tenant_uid, attempt.agent_uid, attempt.snapshot_id, attempt.written_by)
+    return Binding(attempt.tenant_uid, attempt.written_for, attempt.snapshot_id, attempt.written_by)
 
 
 def open_data_key(keyring: Keyring, attempt: AttemptRow) -> bytes:

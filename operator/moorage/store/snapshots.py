@@ -4,87 +4,21 @@ Every write of the operator names its epoch, its attempt's state, and that the a
 that changes nothing means that somebody else has moved on, and is no error.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from moorage.model.names import AgentUid, SnapshotId, TenantUid
 from moorage.model.record import AttemptKind, AttemptState
 from moorage.model.snapshots import Failure, Report, Totals
+from moorage.store import attempt_row
+from moorage.store.attempt_row import AttemptRow, NewAttempt, SnapshotRow
 from moorage.store.database import Database
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewAttempt:
-    """The intent of an attempt, before anything of it exists."""
-
-    id: str
-    agent_uid: AgentUid
-    tenant_uid: TenantUid
-    snapshot_id: SnapshotId
-    kind: AttemptKind
-    object_key: str
-    wrapped_key: bytes
-    volume_name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRow:
-    """One attempt with what its agent, tenant and snapshot say."""
-
-    id: str
-    agent_uid: AgentUid
-    tenant_uid: TenantUid
-    snapshot_id: SnapshotId
-    written_by: str  # the attempt that wrote the object: itself, or for a restore the snapshot's
-    kind: AttemptKind
-    state: AttemptState
-    object_key: str
-    upload_id: str | None
-    wrapped_key: bytes
-    wrapped_tenant_key: bytes
-    volume_name: str
-    mover_pod_uid: str | None
-    report: Report | None
-    failure: str | None
-    granted_at: datetime | None  # None while it waits for its turn
-    namespace: str
-    agent_name: str
-    current: bool  # the agent is on this attempt
-    expected: Totals | None  # the verified snapshot's totals, for a restore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotRow:
-    """A verified snapshot as the catalogue has it."""
-
-    id: SnapshotId
-    object_key: str
-    wrapped_key: bytes
-    object_bytes: int
-
-
-_ATTEMPT = """
-SELECT t.id::text, t.agent_uid::text, t.tenant_uid::text, t.snapshot_id::text, t.kind, t.state, t.object_key,
-       t.upload_id, t.wrapped_key, n.wrapped_key AS wrapped_tenant_key, t.volume_name,
-       t.mover_pod_uid::text AS mover_pod_uid, t.report::text AS report, t.failure, t.granted_at,
-       a.namespace, a.name AS agent_name, a.attempt_id IS NOT DISTINCT FROM t.id AS current,
-       CASE WHEN t.kind = 'Restore' THEN s.attempt_id ELSE t.id END::text AS written_by,
-       encode(s.sha256, 'hex') AS sha256, s.object_bytes, s.plain_bytes, s.file_count
-FROM moorage.attempt t
-JOIN moorage.agent a ON a.uid = t.agent_uid
-JOIN moorage.tenant n ON n.uid = t.tenant_uid
-LEFT JOIN moorage.snapshot s ON s.id = t.snapshot_id AND s.tenant_uid = t.tenant_uid
-WHERE t.id = $1
-"""
 
 _INSERT = """
 INSERT INTO moorage.attempt (id, agent_uid, tenant_uid, snapshot_id, kind, state, object_key, upload_id, wrapped_key,
-                             volume_name, node)
-VALUES ($1, $2, $3, $4, $5, 'Created', $6, $7, $8, $9, $10)
+                             volume_name, node, purpose)
+VALUES ($1, $2, $3, $4, $5, 'Created', $6, $7, $8, $9, $10, $11)
 """
 
 # One statement moves an attempt on: only from the state it was seen in, only while the agent is on it.
@@ -102,9 +36,9 @@ WHERE id = $1 AND state NOT IN ('Verified', 'Failed') RETURNING id
 
 _CATALOGUE = """
 INSERT INTO moorage.snapshot (id, agent_uid, tenant_uid, attempt_id, object_key, wrapped_key, taken_at, object_bytes,
-                              plain_bytes, file_count, sha256, verified_at, disk_bytes)
+                              plain_bytes, file_count, sha256, verified_at, disk_bytes, purpose)
 SELECT snapshot_id, agent_uid, tenant_uid, id, object_key, wrapped_key, created_at, $2, $3, $4, decode($5, 'hex'),
-       clock_timestamp(), coalesce((report->>'disk_bytes')::bigint, 0)
+       clock_timestamp(), coalesce((report->>'disk_bytes')::bigint, 0), purpose
 FROM moorage.attempt WHERE id = $1
 """
 
@@ -138,8 +72,8 @@ class SnapshotRows:
 
     async def attempt(self, attempt_id: str) -> AttemptRow | None:
         """One attempt with everything a step needs."""
-        row = await self._database.row(_ATTEMPT, attempt_id)
-        return None if row is None else _attempt(row)
+        row = await self._database.row(attempt_row.SELECT, attempt_id)
+        return None if row is None else attempt_row.of(row)
 
     async def tenant_key(self, tenant_uid: str) -> bytes | None:
         """A tenant's wrapped key."""
@@ -171,7 +105,7 @@ class SnapshotRows:
             await connection.execute(
                 _INSERT,
                 *(new.id, new.agent_uid, new.tenant_uid, new.snapshot_id, new.kind.value, new.object_key, upload_id),
-                *(new.wrapped_key, new.volume_name, node),
+                *(new.wrapped_key, new.volume_name, node, new.purpose),
             )
             await connection.execute("UPDATE moorage.agent SET attempt_id = $2 WHERE uid = $1", new.agent_uid, new.id)
         return True
@@ -237,18 +171,3 @@ class SnapshotRows:
 
 async def _require_epoch(connection: "asyncpg.Connection[Any]", epoch: int) -> None:
     await connection.execute("SELECT moorage.require_epoch($1)", epoch)
-
-
-def _attempt(row: Any) -> AttemptRow:  # Any: asyncpg.Record, whose columns are those of _ATTEMPT
-    fields = dict(row)
-    totals = [fields.pop(name) for name in ("sha256", "object_bytes", "plain_bytes", "file_count")]
-    report = fields.pop("report")
-    return AttemptRow(
-        **fields
-        | {
-            "kind": AttemptKind(fields["kind"]),
-            "state": AttemptState(fields["state"]),
-            "report": None if report is None else msgspec.json.decode(report, type=Report),
-            "expected": None if totals[0] is None else Totals(*totals),
-        }
-    )

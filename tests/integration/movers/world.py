@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from moorage.model.names import AgentUid, SnapshotId, TenantUid
-from moorage.model.record import AttemptKind, AttemptState
+from moorage.model.record import AttemptKind, AttemptState, SnapshotPurpose
 from moorage.model.snapshots import Failure, Report
 from moorage.store.agents import Agents
 from moorage.store.database import Database
@@ -88,6 +88,7 @@ class World:
             tenant_uid=TenantUid(str(tenant_uid)),
             snapshot_id=SnapshotId(str(uuid.uuid4())),
             kind=kind,
+            purpose=SnapshotPurpose.SUSPENSION if kind is SNAPSHOT else None,
             object_key=f"s/{attempt_id}",
             wrapped_key=b"",
             volume_name="data",

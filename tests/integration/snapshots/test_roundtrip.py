@@ -10,7 +10,7 @@ import pytest
 
 from moorage.model.record import AttemptState
 from moorage.model.snapshots import PART_BYTES, PART_URLS_FIRST, Failure
-from moorage.store.snapshots import AttemptRow
+from moorage.store.attempt_row import AttemptRow
 from tests.integration.snapshots.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres, pytest.mark.store]

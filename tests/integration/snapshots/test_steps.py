@@ -12,8 +12,8 @@ from moorage.model.record import AttemptKind, AttemptState
 from moorage.model.snapshots import Failure, VerifyAnswer, VerifyRequest
 from moorage.services.readback import Readback
 from moorage.services.snapshots import Snapshots
+from moorage.store.attempt_row import AttemptRow
 from moorage.store.movers import Movers
-from moorage.store.snapshots import AttemptRow
 from tests.integration.snapshots.world import EPOCH, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.postgres, pytest.mark.store]

@@ -32,8 +32,8 @@ from moorage.services.mover_sessions import MoverSessions
 from moorage.services.snapshots import Snapshots
 from moorage.store import migrate
 from moorage.store.agents import Agents
+from moorage.store.attempt_row import AttemptRow
 from moorage.store.database import Database
-from moorage.store.snapshots import AttemptRow
 from moorage.web.app import create_app
 from tests import store_server
 from tests.fakes.tokens import FakeTokenReviewer

@@ -31,9 +31,11 @@ from moorage.model.record import (
     AttemptKind,
     AttemptState,
     SnapshotFacts,
+    SnapshotPurpose,
     WalletFacts,
 )
 from moorage.model.wallet import Standing, Veto
+from tests import factories
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 HASH = "abc123"
@@ -42,10 +44,10 @@ EDGES = {
     AgentState.RUNNING: {AgentState.DRAINING, AgentState.RESTORING},
     AgentState.DRAINING: {AgentState.RUNNING, AgentState.RESTORING, AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
     AgentState.SNAPSHOTTING: {AgentState.DRAINING, AgentState.VERIFYING, AgentState.RUNNING},
-    AgentState.VERIFYING: {AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
+    AgentState.VERIFYING: {AgentState.SNAPSHOTTING, AgentState.SUSPENDED, AgentState.RUNNING},
     AgentState.SUSPENDED: {AgentState.RUNNING, AgentState.DRAINING, AgentState.ARCHIVED, AgentState.DELETED},
     AgentState.ARCHIVED: {AgentState.RESTORING, AgentState.DELETED},
-    AgentState.RESTORING: {AgentState.RUNNING, AgentState.SUSPENDED, AgentState.ARCHIVED},
+    AgentState.RESTORING: {AgentState.RUNNING, AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.DRAINING},
     AgentState.DELETED: set(),
 }
 
@@ -99,9 +101,18 @@ def seen(
 
 def attempt(state: AttemptState, kind: AttemptKind = AttemptKind.SNAPSHOT, **changes: object) -> Attempt:
     made = Attempt(
-        id="attempt", snapshot_id=SnapshotId("snapshot"), kind=kind, state=state, created_at=NOW, granted_at=NOW
+        id="attempt",
+        snapshot_id=SnapshotId("snapshot"),
+        kind=kind,
+        state=state,
+        created_at=NOW,
+        granted_at=NOW,
+        purpose=None if kind is AttemptKind.RESTORE else SnapshotPurpose.SUSPENSION,
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
+
+
+NOTHING_ASKED: dict[str, None] = dict.fromkeys(("restore", "wish", "request_seen", "schedule", "next_snapshot_at"))
 
 
 def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRecord:
@@ -137,6 +148,8 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
         archive_at=None,
         attempt=None,
         snapshot=None,
+        kept=(changes["snapshot"],) if changes.get("snapshot") else (),  # type: ignore[arg-type]  # facts
+        **NOTHING_ASKED,
         stored=(),
         wallet=WalletFacts(
             id=WalletId(1),
@@ -145,7 +158,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
             low_by_runway=False,
             zero_at=None,
             missing_micros=0,
-            veto=veto,  # type: ignore[arg-type]
+            veto=veto,  # type: ignore[arg-type]  # as given
         ),
         now=NOW,
     )
@@ -153,10 +166,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
 
 
 def desired(**changes: object) -> Desired:
-    made = Desired(
-        state=None, deleting=False, problem=None, pod_hash=HASH, storage=True, warm_window=timedelta(hours=24)
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
+    return factories.desired(**{"pod_hash": HASH} | changes)
 
 
 FACTS = SnapshotFacts(id=SnapshotId("snapshot"), taken_at=NOW, bytes=10, files=1, disk_bytes=4096)
@@ -165,26 +175,34 @@ VOLUME = Stored(Meter.VOLUME, "volume-1", 1024)
 SNAPSHOT = Stored(Meter.SNAPSHOT, "snapshot", 1)
 
 
+OTHER = replace(FACTS, id=SnapshotId("other"), taken_at=NOW - timedelta(days=1))
+# What was asked for beside: nothing, a snapshot of the running agent, other data in place of what it has.
+ASKED: tuple[dict[str, object], ...] = ({}, {"wish": SnapshotPurpose.DEMAND}, {"restore": OTHER})
+
+
 def records() -> Iterator[AgentRecord]:
     attempts: list[Attempt | None] = [None]
     attempts += [attempt(state, kind) for state in AttemptState for kind in AttemptKind]
     attempts += [attempt(AttemptState.CREATED, kind, granted_at=None) for kind in AttemptKind]
+    attempts += [attempt(AttemptState.VERIFIED, AttemptKind.RESTORE, snapshot_id=OTHER.id)]
     held = ((None, None), ("volume-1", "pod-1"), ("volume-1", None), ("lost", None))
-    for state, tried, stop, (data, metered), veto in itertools.product(
-        AgentState, attempts, (False, True), held, (None, *Veto)
-    ):
-        yield record(
-            state,
-            attempt=tried,
-            stop_recorded=stop,
-            has_storage=data is not None,
-            volume_uid=data,
-            pod_uid=metered,
-            snapshot=FACTS,
-            archive_at=NOW if state is AgentState.SUSPENDED else None,
-            silent_since=NOW - timedelta(minutes=5),
-            veto=veto,
-        )
+    for state, tried, (data, metered), asked in itertools.product(AgentState, attempts, held, ASKED):
+        # A stop is recorded on the way down only; the vetoes differ in nothing but their name once it is down.
+        for stop in (False, True) if state is AgentState.DRAINING else (False,):
+            for veto in (None, *Veto) if state is AgentState.RUNNING else (None, Veto.ZERO_BALANCE):
+                yield record(
+                    state,
+                    attempt=tried and replace(tried, purpose=tried.purpose and asked.get("wish", tried.purpose)),
+                    stop_recorded=stop,
+                    has_storage=data is not None,
+                    volume_uid=data,
+                    pod_uid=metered,
+                    snapshot=FACTS,
+                    archive_at=NOW if state is AgentState.SUSPENDED else None,
+                    silent_since=NOW - timedelta(minutes=5),
+                    veto=veto,
+                    **asked,
+                )
 
 
 PODS = (
@@ -242,7 +260,7 @@ def test_no_pod_starts_while_anybody_objects(
 def test_never_two_pods_at_once(decisions: list[tuple[AgentRecord, Desired, Observation, Decision]]) -> None:
     for _, _, world, after in decisions:
         if do.ApplyChildren(with_pod=True) in after.effects:
-            assert all(one.name == f"helper-{after.record.incarnation}" for one in world.pods)  # type: ignore[union-attr]
+            assert all(one.name == f"helper-{after.record.incarnation}" for one in world.pods)  # type: ignore[union-attr]  # known here
 
 
 def test_no_start_with_an_empty_disk_when_the_volume_is_lost(

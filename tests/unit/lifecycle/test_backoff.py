@@ -8,16 +8,14 @@ import pytest
 from moorage.lifecycle import backoff
 from moorage.lifecycle import effects as do
 from moorage.lifecycle.agent import transition
-from moorage.lifecycle.decision import Decision, Desired
+from moorage.lifecycle.decision import Decision
 from moorage.model.exits import Exit, ExitReason
 from moorage.model.names import PodUid
 from moorage.model.observation import PodPhase, PodView
 from moorage.model.record import AgentRecord
-from tests.factories import NOW, POD_HASH, agent_record, exit_of, observation, pod_view
+from tests.factories import NOW, agent_record, desired, exit_of, observation, pod_view
 
-DESIRED = Desired(
-    state=None, deleting=False, problem=None, pod_hash=POD_HASH, storage=True, warm_window=timedelta(hours=24)
-)
+DESIRED = desired()
 START = do.ApplyChildren(with_pod=True)
 
 

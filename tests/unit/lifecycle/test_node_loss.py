@@ -17,12 +17,9 @@ from moorage.model.observation import UNKNOWN, Observation, PodView, Unknown
 from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState
 from moorage.model.wallet import Veto
 from tests import factories
-from tests.factories import NOW, POD_HASH, agent_record, attempt, observation, pod_view, snapshot_facts, volume_view
+from tests.factories import NOW, agent_record, attempt, observation, pod_view, snapshot_facts, volume_view
 
-WISH = Desired(
-    state=None, deleting=False, problem=None, pod_hash=POD_HASH, storage=True, warm_window=timedelta(hours=24),
-    recovery=Recovery.FROM_SNAPSHOT, node_lost_after=timedelta(minutes=5),
-)  # fmt: skip
+WISH = factories.desired(recovery=Recovery.FROM_SNAPSHOT, node_lost_after=timedelta(minutes=5))
 MANUAL = replace(WISH, recovery=Recovery.MANUAL)
 START = do.ApplyChildren(with_pod=True)
 LOST: dict[str, object] = {"node_ready": False, "node_lost": True, "ready": False}

@@ -7,17 +7,15 @@ import pytest
 
 from moorage.lifecycle import agent, conditions
 from moorage.lifecycle import effects as do
-from moorage.lifecycle.decision import Decision, Desired
+from moorage.lifecycle.decision import Decision
 from moorage.model.conditions import ConditionType
 from moorage.model.names import AgentUid
 from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState
 from moorage.model.wallet import Veto
 from tests import factories
-from tests.factories import NOW, agent_record, observation, volume_view
+from tests.factories import NOW, agent_record, desired, observation, volume_view
 
-WISH = Desired(
-    state=None, deleting=False, problem=None, pod_hash="h", storage=True, warm_window=timedelta(hours=24)
-)  # fmt: skip
+WISH = desired()
 KINDS = {AttemptKind.SNAPSHOT: AgentState.SNAPSHOTTING, AttemptKind.RESTORE: AgentState.RESTORING}
 HOUR = 3_600
 

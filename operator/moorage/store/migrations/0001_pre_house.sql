@@ -59,7 +59,8 @@ CREATE TABLE moorage.snapshot (
     verified_at  timestamptz NOT NULL,
     tested_at    timestamptz,             -- when it was last restored for a test
     test_failure text,                    -- what came of that: NULL when all was well, else a code of ours
-    keep_until   timestamptz              -- set when its agent was deleted: the end of the grace period
+    purpose      text NOT NULL CHECK (purpose IN ('Suspension', 'Demand', 'Schedule', 'Deletion')),
+    keep_until   timestamptz              -- from when on it may be removed; NULL: it is kept
 );
 CREATE INDEX snapshot_agent ON moorage.snapshot (agent_uid, taken_at DESC);
 CREATE INDEX snapshot_tested ON moorage.snapshot (tested_at NULLS FIRST, taken_at);
@@ -79,6 +80,7 @@ CREATE TABLE moorage.attempt (
     tenant_uid     uuid NOT NULL REFERENCES moorage.tenant,
     snapshot_id    uuid NOT NULL,
     kind           text NOT NULL CHECK (kind IN ('Snapshot', 'Restore')),
+    purpose        text CHECK (purpose IN ('Suspension', 'Demand', 'Schedule', 'Deletion')),
     state          text NOT NULL CHECK (state IN ('Created', 'Started', 'Uploaded', 'Committed', 'Verified', 'Failed')),
     object_key     text NOT NULL,
     upload_id      text,
@@ -93,7 +95,8 @@ CREATE TABLE moorage.attempt (
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     changed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (state <> 'Started' OR granted_at IS NOT NULL),
-    CHECK ((granted_at IS NULL) = (turn IS NULL))
+    CHECK ((granted_at IS NULL) = (turn IS NULL)),
+    CHECK ((kind = 'Snapshot') = (purpose IS NOT NULL))
 );
 CREATE INDEX attempt_agent ON moorage.attempt (agent_uid, created_at DESC);
 
@@ -135,6 +138,11 @@ CREATE TABLE moorage.agent (
     archive_at        timestamptz,
     attempt_id        uuid REFERENCES moorage.attempt,
     snapshot_id       uuid REFERENCES moorage.snapshot,
+    restore_id        uuid REFERENCES moorage.snapshot,  -- what the volume is filled from before it runs again
+    wish              text CHECK (wish IN ('Demand', 'Schedule')),  -- a snapshot that was asked for while it runs
+    request_seen      text,
+    schedule          text,
+    next_snapshot_at  timestamptz,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (reached_until IS NULL OR budget_picos_per_day IS NOT NULL),
     CHECK (fenced_incarnation < incarnation AND left_generation < volume_generation)
