@@ -23,6 +23,7 @@ FOLDERS = {
     "agents": "/apis/moorage.dev/v1alpha1/namespaces/{namespace}/agents",
     "domains": "/apis/moorage.dev/v1alpha1/namespaces/{namespace}/domains",
     "namespaces": "/api/v1/namespaces",
+    "nodes": "/api/v1/nodes",
     "persistentvolumes": "/api/v1/persistentvolumes",
     "pods": "/api/v1/namespaces/{namespace}/pods",
     "services": "/api/v1/namespaces/{namespace}/services",

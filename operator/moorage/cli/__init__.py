@@ -2,15 +2,15 @@
 
 import click
 
-from moorage.cli import by_hand, database, journal, ledger, payment, rate, snapshot, statement, wallet
+from moorage.cli import agent, by_hand, database, journal, ledger, payment, rate, snapshot, statement, wallet
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Moorage hosts agents against prepaid credit; these commands look after the money and
-    the snapshots.
+    """Moorage hosts agents against prepaid credit; these commands look after the money, the
+    snapshots, and into agents.
 
-    The database is named by MOORAGE_DATABASE_URL.
+    The database is named by MOORAGE_DATABASE_URL, the cluster by KUBECONFIG.
     """
 
 
@@ -19,6 +19,7 @@ for command in by_hand.COMMANDS:
 wallet.wallet.add_command(statement.export)
 wallet.wallet.add_command(statement.statement)
 main.add_command(wallet.wallet)
+main.add_command(agent.agent)
 ledger.ledger.add_command(journal.replay_journal)
 main.add_command(ledger.ledger)
 main.add_command(payment.payment)

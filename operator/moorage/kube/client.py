@@ -30,6 +30,7 @@ LINE_BYTES_MAX = 8 << 20  # one watch event; etcd refuses objects above 1.5 MiB
 READ_BUFFER_BYTES = 1 << 20
 
 JSON = "application/json"
+ACCEPT = f"{JSON}, */*"  # logs are plain text
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"  # the server reads JSON as YAML
 
@@ -75,7 +76,7 @@ class Client:
             )
 
         options: dict[str, Any] = {
-            "headers": {"User-Agent": f"moorage/{__version__}", "Accept": JSON, "Accept-Encoding": "identity"},
+            "headers": {"User-Agent": f"moorage/{__version__}", "Accept": ACCEPT, "Accept-Encoding": "identity"},
             "cookie_jar": aiohttp.DummyCookieJar(),
             "trust_env": False,
             "read_bufsize": READ_BUFFER_BYTES,
@@ -86,10 +87,10 @@ class Client:
         ):
             yield cls(credentials, calls, watches, observed)
 
-    async def read(self, path: str) -> bytes | None:
+    async def read(self, path: str, query: str = "") -> bytes | None:
         """The object as the server sent it, or None when it does not exist."""
         try:
-            return await self._call(_Call("GET", path))
+            return await self._call(_Call("GET", path, query))
         except failures.Missing:
             return None
 

@@ -1,0 +1,57 @@
+"""What goes wrong with an agent on a real node is told by its conditions and by its last exit."""
+
+import pytest
+
+from tests.e2e.cluster import condition, says
+from tests.e2e.house import House
+from tests.e2e.tenancy import PLENTY_MICROS, Helper, Tenant
+
+pytestmark = pytest.mark.cluster
+
+# The kubelet measures what is written beside volumes every few seconds, and evicts after that.
+EVICTED_SECONDS_MAX = 120.0
+FILL_TMP = """
+import time
+with open("/tmp/big", "wb") as file:
+    for _ in range(300):
+        file.write(bytes(1 << 20))
+time.sleep(600)
+"""
+EAT_MEMORY = "import time\ntime.sleep(2)\nheap = bytearray(2 << 30)\ntime.sleep(600)"
+
+
+def test_a_crash_loop_keeps_telling_how_it_ends(house: House, tenant: Tenant) -> None:
+    helper = _script(tenant.open(PLENTY_MICROS), "print('no anchor'); raise SystemExit(3)")
+    helper.until_says("Ready", "CrashLoop")
+    agent = helper.until_says("Healthy", "CrashLoop")
+    assert condition(agent, "Healthy") == ("False", "CrashLoop")
+    assert (agent["status"]["lastExit"]["reason"], agent["status"]["lastExit"]["exitCode"]) == ("Error", 3)
+    assert agent["status"]["restarts"] > 0
+    told = house.moorage("agent", "explain", f"{tenant.namespace}/helper")
+    assert "CrashLoop" in told.stdout
+    assert "no anchor" in told.stdout
+    assert "no anchor" not in str(agent), "the agent's own words are in no status"
+
+
+def test_an_agent_that_needs_more_memory_than_its_size_has_is_told_so(tenant: Tenant) -> None:
+    helper = _script(tenant.open(PLENTY_MICROS), EAT_MEMORY)
+    agent = helper.until_says("Healthy", "OutOfMemory")
+    assert (agent["status"]["lastExit"]["reason"], agent["status"]["lastExit"]["exitCode"]) == ("OOMKilled", 137)
+
+
+def test_an_agent_that_fills_its_tmp_is_evicted_and_waits_before_its_next_pod(house: House, tenant: Tenant) -> None:
+    helper = _script(tenant.open(PLENTY_MICROS), FILL_TMP)
+    agent = helper.until_says("Healthy", "EphemeralStorageFull", seconds=EVICTED_SECONDS_MAX)
+    assert agent["status"]["lastExit"]["reason"] == "EphemeralStorageFull"
+    record = helper.record()
+    assert record["endings"] == 1
+    assert record["start_at"] is not None
+    # The next pod does the same; until it does, what happened lately is still told.
+    helper.tenant.house.cluster.until_one(
+        "agents", tenant.namespace, "helper", says("Healthy", "EphemeralStorageFull"), "no forgetting"
+    )
+    house.books_are_right()
+
+
+def _script(tenant: Tenant, text: str) -> Helper:
+    return tenant.agent(command=["python", "-c", text], http=None, storage=None, env=None)
