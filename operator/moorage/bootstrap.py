@@ -33,9 +33,11 @@ from moorage.operation import Reconcile
 from moorage.probes import Health, ProbeServer
 from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore
+from moorage.providers.recorded_notices import RecordedNotices
 from moorage.services import object_stores
 from moorage.services.keyring import Keyring, WrongRootKey
 from moorage.services.mover_sessions import MoverSessions
+from moorage.services.purges import Purges
 from moorage.services.restore_tests import RestoreTests
 from moorage.services.scratch import Scratch
 from moorage.services.snapshots import Snapshots
@@ -50,6 +52,7 @@ from moorage.store.ledger import Ledger
 from moorage.store.lineage import Lineage
 from moorage.store.meters import Meters
 from moorage.store.outbox import Outbox
+from moorage.store.purges import PurgeRows
 from moorage.store.seals import Seals
 from moorage.store.tenants import Tenants
 
@@ -132,15 +135,17 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
     meters = Meters(base.database)
+    purges = Purges(rows=PurgeRows(base.database), store=base.store, notices=RecordedNotices(), metrics=metrics)
     actuator = Actuator(
         client=base.client, applier=applier, agents=agents, ledger=ledger, meters=meters, platform=platform,
-        epoch=epoch, ring=ring, snapshots=snapshots,
+        epoch=epoch, ring=ring, snapshots=snapshots, purges=purges,
         snapshot_grace=timedelta(days=settings.snapshot_grace_days), metrics=metrics,
     )  # fmt: skip
     controllers["Agent"] = AgentController(
         objects=objects, world=world, applier=applier, agents=agents, ledger=ledger, actuator=actuator,
         platform=platform, epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
         node_lost_after=timedelta(seconds=settings.node_lost_seconds),
+        grace=timedelta(days=settings.purge_grace_days),
     ).reconcile  # fmt: skip
     controllers["Namespace"] = NamespaceController(
         objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,
@@ -154,7 +159,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters,
         leadership=Leadership(base.database, knobs.instance(settings)),
-        outbox=Outbox(base.database), snapshots=snapshots,
+        outbox=Outbox(base.database), snapshots=snapshots, purges=purges,
         prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, world=world,
         objects=objects,
         queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,

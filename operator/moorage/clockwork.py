@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from moorage.jobs.move_queue import MoveQueue
 from moorage.jobs.prove_books import ProveBooks
 from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.prove_snapshots import ProveSnapshots
+from moorage.jobs.purge_data import PurgeData
 from moorage.jobs.settle_wallets import SettleWallets
 from moorage.jobs.sweep_orphans import SweepOrphans
 from moorage.jobs.sweep_uploads import SweepUploads
@@ -37,6 +38,7 @@ from moorage.model.offer import Platform
 from moorage.observability import Metrics
 from moorage.probes import Health
 from moorage.services.deposits import Deposits
+from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
 from moorage.services.witness import Witness
 from moorage.settings import Settings
@@ -72,6 +74,7 @@ class Operation:
     outbox: Outbox
     snapshots: Snapshots
     prove_snapshots: ProveSnapshots
+    purges: Purges
     witness: Witness
     proof: Database
     """Acts as moorage_verify."""
@@ -93,15 +96,6 @@ async def start(op: Operation) -> list[Task]:
     rng = random.Random()  # noqa: S311  # spreads load, hides nothing
     wakeups = DeliverWakeups(op.outbox, op.ring)
     settle = SettleWallets(op.ledger, lambda: op.epoch.current, op.metrics)
-    sweep = SweepOrphans(
-        op.agents,
-        op.ledger,
-        op.meters,
-        exists=lambda uid, namespace, name: crds.agent_exists(op.client, uid, namespace, name),
-        has_pods=op.world.has_pods,
-        epoch=lambda: op.epoch.current,
-        grace=timedelta(days=op.settings.snapshot_grace_days),
-    )
     # No payment provider is configured yet.
     payments = ApplyPayments(Deposits(Payments(op.database), tills={}), op.metrics)
     credit = KeepCredit(Wallets(op.database))
@@ -123,10 +117,7 @@ async def start(op: Operation) -> list[Task]:
         "seal_books": books.seal,
         "check_books": books.check,
         "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
-        "sweep_orphans": sweep.sweep,
-        "sweep_uploads": SweepUploads(op.snapshots).sweep,
-        "test_restores": op.prove_snapshots.restore,
-        "count_snapshots": op.prove_snapshots.count,
+        **_of_data(op),
     }
     jobs = [
         asyncio.create_task(runner.repeat(name, do, rng=rng, metrics=op.metrics), name=name)
@@ -134,6 +125,28 @@ async def start(op: Operation) -> list[Task]:
     ]
     lost: Task = asyncio.create_task(_wait_for(op.queue), name="queue")
     return [*jobs, lost]
+
+
+def _of_data(op: Operation) -> dict[str, Callable[[], Awaitable[float]]]:
+    """What looks after data: whose agent vanished, what was left half way, what is over."""
+    sweep = SweepOrphans(
+        op.agents,
+        op.ledger,
+        op.meters,
+        exists=lambda uid, namespace, name: crds.agent_exists(op.client, uid, namespace, name),
+        has_pods=op.world.has_pods,
+        epoch=lambda: op.epoch.current,
+        grace=timedelta(days=op.settings.snapshot_grace_days),
+    )
+    purge = PurgeData(op.purges, lambda: op.epoch.current)
+    return {
+        "sweep_orphans": sweep.sweep,
+        "sweep_uploads": SweepUploads(op.snapshots).sweep,
+        "test_restores": op.prove_snapshots.restore,
+        "count_snapshots": op.prove_snapshots.count,
+        "tell_of_purges": purge.tell,
+        "purge_data": purge.remove,
+    }
 
 
 async def _publish_sizes(op: Operation) -> None:

@@ -91,6 +91,7 @@ class Metrics:
             "moorage_watch_last_activity_seconds", "Seconds since the watch of a kind was heard.", ["kind"], **at
         )
         self._of_movers(at)
+        self._of_purges(at)
 
     def _of_movers(self, at: Any) -> None:  # Any: keyword arguments of two classes
         self.snapshots = Counter(
@@ -108,3 +109,16 @@ class Metrics:
             "moorage_mover_queue_depth", "Attempts that wait for a mover's place.", ["kind"], **at
         )
         self.movers_running = Gauge("moorage_movers_running", "Attempts that have a mover's place.", **at)
+
+    def _of_purges(self, at: Any) -> None:  # Any: keyword arguments of two classes
+        self.purges = Counter(
+            "moorage_purges_total", "Purges that were asked for, by what came of it.", ["of", "result"], **at
+        )
+        self.purge_brake = Gauge("moorage_purge_brake_engaged", "1 while too much was due for purge at once.", **at)
+        self.purge_stopped = Gauge("moorage_purge_stopped", "1 while a person lets nothing be purged.", **at)
+        self.purge_objects_left = Gauge(
+            "moorage_purge_objects_left", "Objects without a key that the store has not removed yet.", **at
+        )
+        self.purge_notices_failed = Counter(
+            "moorage_purge_notices_failed_total", "Notices before a purge that were not accepted.", **at
+        )

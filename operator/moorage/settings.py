@@ -112,6 +112,7 @@ class Settings:
     warm_window_seconds: int = _knob(_count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once.")
     node_lost_seconds: int = _knob(_count, 300, "How long a node is silent before agents are restored elsewhere.")
     snapshot_grace_days: int = _knob(_count, 30, "How long the last snapshot of a deleted agent is kept.")
+    purge_grace_days: int = _knob(_count, 30, "How long an agent's data is kept while its wallet is empty.")
     resume_minimum_seconds: int = _knob(_count, 600, "Run time a top-up must at least pay before agents resume.")
     storage_class: str = _knob(str, "", "StorageClass of agent volumes; empty: the cluster's default.")
     volume_annotations: dict[str, Any] = _knob(_object, {}, "Annotations of agent volume claims.")

@@ -2,7 +2,7 @@
 
 import click
 
-from moorage.cli import agent, by_hand, database, journal, ledger, payment, rate, snapshot, statement, wallet
+from moorage.cli import agent, by_hand, database, journal, ledger, payment, purge, rate, snapshot, statement, wallet
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,4 +25,5 @@ main.add_command(ledger.ledger)
 main.add_command(payment.payment)
 main.add_command(rate.rate)
 main.add_command(snapshot.snapshot)
+main.add_command(purge.purge)
 main.add_command(database.migrate_database)

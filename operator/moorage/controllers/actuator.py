@@ -19,9 +19,10 @@ from moorage.model.agent import Agent
 from moorage.model.errors import MoorageError, Unavailable
 from moorage.model.names import Key
 from moorage.model.offer import Platform
-from moorage.model.record import AgentRecord, AttemptKind, AttemptState
+from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState
 from moorage.model.snapshots import Failure
 from moorage.observability import Metrics
+from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
 from moorage.store.ledger import Ledger
@@ -42,6 +43,7 @@ class Actuator:
     ledger: Ledger
     meters: Meters
     snapshots: Snapshots
+    purges: Purges
     platform: Platform
     epoch: Epoch
     snapshot_grace: timedelta
@@ -64,7 +66,7 @@ class Actuator:
             case do.DropMover(name, uid):
                 await self._delete(kinds.JOB, record.namespace, name, uid)
             case do.FreeVolume(name, uid):
-                await self._delete(kinds.PERSISTENT_VOLUME_CLAIM, record.namespace, name, uid)
+                await self._free_volume(name, uid, record)
             case do.OpenRun() | do.CloseRun():
                 await self._meter(effect, agent, record)
             case do.OpenStorage(stored):
@@ -117,6 +119,11 @@ class Actuator:
         # Foreground: the Job stays visible until its pod is gone, so nothing else starts on its volume before.
         await self.client.delete(path, uid=uid, propagation="Foreground" if kind == kinds.JOB else None)
 
+    async def _free_volume(self, name: str, uid: str, record: AgentRecord) -> None:
+        await self._delete(kinds.PERSISTENT_VOLUME_CLAIM, record.namespace, name, uid)
+        if record.state is AgentState.PURGED:
+            await self.purges.note_volume(epoch=self.epoch.current, agent_uid=record.uid, volume_uid=uid)
+
     async def _meter(self, effect: do.OpenRun | do.CloseRun, agent: Agent, record: AgentRecord) -> None:
         if isinstance(effect, do.CloseRun):
             ended_s = None if effect.ended_at is None else clock.floor_seconds(effect.ended_at)
@@ -160,6 +167,8 @@ class Actuator:
                 await self.agents.keep_newest(epoch=epoch, uid=record.uid, count=count)
             case do.Archive():
                 await self._archive(record)
+            case do.StartPurge():
+                await self.purges.start(epoch=epoch, record=record)
             case _:
                 raise AssertionError(f"no actuator for {effect}")
 

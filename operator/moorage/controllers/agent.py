@@ -47,6 +47,7 @@ class AgentController:
     epoch: Epoch
     warm_window: timedelta
     node_lost_after: timedelta = timedelta(minutes=5)
+    grace: timedelta = timedelta(days=30)
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; returns the seconds after which to look again without news, None when settled."""
@@ -137,6 +138,7 @@ class AgentController:
             request=_request(agent),
             schedule=snapshots.schedule,
             keep=snapshots.keep,
+            grace=self.grace,
         )
 
     async def _report(

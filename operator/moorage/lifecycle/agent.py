@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from moorage.lifecycle import backoff, recovery, snapshot, storage, wishes
+from moorage.lifecycle import backoff, purge, recovery, snapshot, storage, wishes
 from moorage.lifecycle import effects as do
 from moorage.lifecycle.decision import (
     FRESH,
@@ -42,7 +42,7 @@ def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Deci
     pods = present(record, seen.pods)
     strays = tuple(pod for pod in seen.pods if pod not in pods)
     world = World(pods=pods, strays=strays, volumes=seen.volumes, jobs=seen.jobs, seen=seen)
-    record = recovery.heard(_with_wishes(record, desired), desired, world)
+    record = recovery.heard(purge.counted(_with_wishes(record, desired), desired.grace), desired, world)
     decision = recovery.elsewhere(record, desired) or _STATES[record.state](record, desired, world)
     if record.state is AgentState.RUNNING:
         decision = wishes.beside(decision, desired, world)
@@ -178,6 +178,8 @@ def _suspended(record: AgentRecord, desired: Desired, world: World) -> Decision:
     due = desired.deleting or (record.archive_at is not None and record.archive_at <= record.now)
     if due:
         return Decision(record=record, effects=(do.Archive(),), again=True)
+    if purge.due(record):
+        return purge.entomb(record)
     assert record.archive_at is not None
     left = (record.archive_at - record.now).total_seconds()
     return Decision(record=record, effects=drop(world.jobs), wait_seconds=max(0.1, left))
@@ -197,6 +199,8 @@ def _archived(record: AgentRecord, desired: Desired, world: World) -> Decision:
         return Decision(record=enter(record, AgentState.RESTORING, **FRESH), effects=leftovers, again=True)
     if desired.deleting and not world.volumes:
         return _deleted(record)
+    if purge.due(record) and not desired.deleting:
+        return purge.entomb(record)
     return Decision(record=record, effects=(*leftovers, *drop(world.jobs)))
 
 
@@ -218,5 +222,7 @@ _STATES: dict[AgentState, Callable[[AgentRecord, Desired, World], Decision]] = {
     AgentState.SUSPENDED: _suspended,
     AgentState.ARCHIVED: _archived,
     AgentState.RESTORING: snapshot.restoring,
+    AgentState.PURGE_PENDING: purge.pending,
+    AgentState.PURGED: purge.purged,
     AgentState.DELETED: _gone,
 }

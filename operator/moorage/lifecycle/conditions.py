@@ -59,6 +59,10 @@ def agent_status(
         status["pricePerHour"] = money.format_price_per_hour(rate_picos)
     if record.state is AgentState.RUNNING and record.wallet.zero_at is not None:
         status["zeroAt"] = _zero_at(record.wallet.zero_at, agent.status.get("zeroAt"), record.now)
+    if (purge_at := verdicts.purge_at(record)) is not None:
+        status["purgeAt"] = clock.rfc3339(purge_at)
+    if record.grace.purged_at is not None:
+        status["purgedAt"] = clock.rfc3339(record.grace.purged_at)
     if record.snapshot is not None:
         status["lastSnapshot"] = {
             "id": names.snapshot_name(record.snapshot.id),

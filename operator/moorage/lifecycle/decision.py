@@ -31,6 +31,7 @@ class Desired:
     keep: int  # verified snapshots
     recovery: Recovery = Recovery.MANUAL
     node_lost_after: timedelta = timedelta(minutes=5)  # how long a node is silent before it counts as lost
+    grace: timedelta = timedelta(days=30)  # how long data is kept for an empty wallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,6 +134,11 @@ class FreeVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class StartPurge:
+    """Ask once more whether everything allows it; then destroy the agent's keys, without return."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Everything outside the cluster is settled: let the object go."""
 
@@ -156,5 +161,6 @@ Effect = (
     | KeepNewest
     | Archive
     | FreeVolume
+    | StartPurge
     | Finish
 )

@@ -1,6 +1,6 @@
 """What of an agent's storage is metered: the volume that it counts on, and the verified snapshots that are kept.
 
-What it gave up, or what was lost, is the platform's to remove; so is everything once the agent is deleted.
+What it gave up, or what was lost, is the platform's to remove; so is everything once the agent is purged or deleted.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def with_room(record: AgentRecord) -> AgentRecord:
 
 
 def _there(record: AgentRecord, world: World) -> Iterator[Stored]:
-    if record.state is AgentState.DELETED:
+    if record.state in (AgentState.PURGED, AgentState.DELETED):
         return
     volume = next((volume for volume in world.volumes if volume.uid == record.volume_uid), None)
     if volume is not None and volume.mib is not None:

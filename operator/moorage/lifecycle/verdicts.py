@@ -3,6 +3,8 @@
 A record says where the agent is in its life, an observation what the cluster shows; what could not be read is Unknown.
 """
 
+from datetime import datetime
+
 from moorage.lifecycle import backoff, decision, health
 from moorage.model.agent import Agent
 from moorage.model.conditions import Reason, Status
@@ -33,6 +35,9 @@ FUNDED: dict[Standing, Verdict] = {
     Standing.EXHAUSTED: (Status.FALSE, Reason.ZERO_BALANCE),
     Standing.ON_HOLD: (Status.FALSE, Reason.BILLING_ON_HOLD),
 }
+AT_REST = frozenset(
+    {AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.PURGE_PENDING, AgentState.PURGED, AgentState.DELETED}
+)
 LOW_RUNWAY: Verdict = (Status.TRUE, Reason.LOW_RUNWAY)
 BUDGET_REACHED: Verdict = (Status.FALSE, Reason.BUDGET_REACHED)
 
@@ -73,7 +78,7 @@ def suspended(agent: Agent, record: AgentRecord, seen: Observation, problem: Rea
     if record.state is AgentState.RUNNING:
         return Status.FALSE, Reason.RUNNING
     why = _why_down(agent, record, problem)
-    if record.state in (AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.DELETED):
+    if record.state in AT_REST:
         at_rest = why is not Reason.POD_STARTING and why is not Reason.RESTORING
         return Status.TRUE if at_rest else Status.FALSE, why
     return Status.FALSE, _on_the_way(record, seen)
@@ -85,6 +90,8 @@ def snapshot_ready(record: AgentRecord) -> Verdict:
         return Status.FALSE, _moving(record)
     if record.state is AgentState.VERIFYING:
         return Status.FALSE, Reason.VERIFYING
+    if record.state is AgentState.PURGED:
+        return Status.FALSE, Reason.PURGED
     if record.snapshot is None:
         return Status.FALSE, Reason.NO_SNAPSHOT_YET
     return Status.TRUE, Reason.SNAPSHOT_VERIFIED
@@ -94,7 +101,10 @@ def volume_ready(record: AgentRecord, seen: Observation) -> Verdict:
     """VolumeReady, of an agent with storage: the claim of its data is there and bound."""
     if record.state is AgentState.RESTORING:
         return Status.FALSE, _moving(record)
-    if record.state in (AgentState.ARCHIVED, AgentState.DELETED):
+    if record.state is AgentState.PURGED:
+        return Status.FALSE, Reason.PURGED
+    freed = record.state is AgentState.PURGE_PENDING and record.volume_uid is None
+    if freed or record.state in (AgentState.ARCHIVED, AgentState.DELETED):
         return Status.FALSE, Reason.VOLUME_FREED
     if isinstance(seen.volumes, Unknown):
         return UNREADABLE
@@ -104,7 +114,14 @@ def volume_ready(record: AgentRecord, seen: Observation) -> Verdict:
         return Status.FALSE, Reason.VOLUME_LOST
     if volume is None or not volume.bound:
         return Status.FALSE, Reason.VOLUME_PENDING
-    return Status.TRUE, Reason.VOLUME_KEPT if record.state is AgentState.SUSPENDED else Reason.VOLUME_BOUND
+    kept = record.state in (AgentState.SUSPENDED, AgentState.PURGE_PENDING)
+    return Status.TRUE, Reason.VOLUME_KEPT if kept else Reason.VOLUME_BOUND
+
+
+def purge_at(record: AgentRecord) -> datetime | None:
+    """When the agent's data is deleted at the earliest, while that counts down."""
+    known = [moment for moment in (record.grace.ends_at, record.grace.purge_after) if moment is not None]
+    return max(known, default=None)
 
 
 def _of_pod(pod: PodView) -> Verdict:
@@ -126,7 +143,7 @@ def _not_ready(pod: PodView) -> Reason:
 
 
 def _not_running(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:
-    if record.state in (AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.DELETED):
+    if record.state in AT_REST:
         return Status.FALSE, _why_down(agent, record, problem)
     why = _on_the_way(record, seen)
     return Status.UNKNOWN if why is Reason.NODE_UNREACHABLE else Status.FALSE, why
@@ -136,6 +153,10 @@ def _why_down(agent: Agent, record: AgentRecord, problem: Reason | None) -> Reas
     """Why an agent at rest stays there; the money's reason first, because the tenant's own wish cannot clear it."""
     if agent.metadata.deleting or record.state is AgentState.DELETED:
         return Reason.DELETING
+    if record.state is AgentState.PURGED:
+        return Reason.PURGED
+    if record.state is AgentState.PURGE_PENDING:
+        return Reason.PURGE_PENDING
     if record.veto is not None:
         return Reason(record.veto.value)
     if record.user_paused:

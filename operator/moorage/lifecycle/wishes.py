@@ -33,7 +33,16 @@ from moorage.model.record import (
 )
 
 # States in which what the agent has written is, or will presently be, in a verified snapshot anyway.
-AT_REST = frozenset({AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.RESTORING, AgentState.DELETED})
+AT_REST = frozenset(
+    {
+        AgentState.SUSPENDED,
+        AgentState.ARCHIVED,
+        AgentState.RESTORING,
+        AgentState.PURGE_PENDING,
+        AgentState.PURGED,
+        AgentState.DELETED,
+    }
+)
 # Each snapshot stops the agent for a moment, so one that fails is not tried for ever; the next wish is a new chance.
 FAILURES_MAX = 3
 REST_BETWEEN = timedelta(seconds=60)

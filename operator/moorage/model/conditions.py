@@ -84,6 +84,8 @@ class Reason(StrEnum):
     VOLUME_FREED = "VolumeFreed"
     VOLUME_LOST = "VolumeLost"
     NO_STORAGE = "NoStorage"
+    PURGE_PENDING = "PurgePending"
+    PURGED = "Purged"
     # Namespace, Wallet, Domain
     ISOLATION_APPLIED = "IsolationApplied"
     CORE_NAMESPACE_READY = "CoreNamespaceReady"
@@ -148,6 +150,8 @@ MESSAGES: dict[Reason, str] = {
     Reason.VOLUME_FREED: "The volume was freed after a verified snapshot; a resume restores it.",
     Reason.VOLUME_LOST: "The agent's volume has vanished; it is not started with an empty disk.",
     Reason.NO_STORAGE: "The agent has no storage, so there is nothing to keep.",
+    Reason.PURGE_PENDING: "The wallet stayed empty for the whole grace; the agent's data is about to be deleted for good unless the wallet is topped up now.",
+    Reason.PURGED: "The agent's data was deleted for good after the grace, at status.purgedAt; delete the agent and create a new one.",
     Reason.ISOLATION_APPLIED: "Quota, Pod Security labels and network policies are in place.",
     Reason.CORE_NAMESPACE_READY: "The tenant's core namespace is ready.",
     Reason.CORE_NAMESPACE_TAKEN: "The core namespace of this name exists and does not belong to this tenant.",

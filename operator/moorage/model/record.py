@@ -20,6 +20,8 @@ class AgentState(StrEnum):
     SUSPENDED = "Suspended"
     ARCHIVED = "Archived"
     RESTORING = "Restoring"
+    PURGE_PENDING = "PurgePending"
+    PURGED = "Purged"
     DELETED = "Deleted"
 
 
@@ -85,6 +87,18 @@ class WalletFacts:
     zero_at: datetime | None  # predicted; None while nothing burns
     missing_micros: int  # what a top-up must at least bring before agents resume; 0 when they may run
     veto: Veto | None  # what the money says about this agent now
+    empty: bool = False  # it is at zero, and nothing is left in it that anybody could want to spend
+
+
+@dataclass(frozen=True, slots=True)
+class Grace:
+    """How long the data of an agent that the money keeps down is kept; all None while nothing counts down."""
+
+    since: datetime | None = None
+    ends_at: datetime | None = None  # absolute: a longer grace moves it, nothing brings it nearer
+    told_at: datetime | None = None  # when the last notice before this end was delivered; None while one is missing
+    purge_after: datetime | None = None  # the tombstone of PurgePending
+    purged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,4 +142,5 @@ class AgentRecord:
     next_snapshot_at: datetime | None  # by the schedule
     stored: tuple[Stored, ...]  # what of its storage the ledger meters
     wallet: WalletFacts
+    grace: Grace = Grace()
     now: datetime  # the database clock at this read

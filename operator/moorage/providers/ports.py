@@ -6,6 +6,7 @@ from typing import Protocol
 
 from moorage.model.errors import Unavailable
 from moorage.model.identity import Identity
+from moorage.model.purges import Notice
 
 
 class UploadLost(Exception):
@@ -85,6 +86,13 @@ class PaymentObjects(Protocol):
 
     async def fetch(self, obj_id: str) -> bytes | None:
         """The object as it is now, in JSON; None when the provider does not know it. Raises Transient."""
+
+
+class Notices(Protocol):
+    """Tells the owner of an agent that its data will be purged."""
+
+    async def send(self, notice: Notice) -> None:
+        """Return once it is accepted, also when the same notice was accepted before. Raises Transient."""
 
 
 class TokenReviewer(Protocol):

@@ -13,6 +13,7 @@ from moorage.services.keyring import Keyring, KeyUnreadable
 from moorage.services.readback import Readback
 from moorage.store.attempt_row import AttemptRow, NewAttempt
 from moorage.store.database import Database
+from moorage.store.leftovers import Leftovers
 from moorage.store.snapshots import SnapshotRows
 
 VERIFY_URL_SECONDS = 3600
@@ -28,6 +29,7 @@ class Snapshots:
         self, *, database: Database, store: ObjectStore, keyring: Keyring, readback: Readback | None = None
     ) -> None:
         self._rows = SnapshotRows(database)
+        self._leftovers = Leftovers(database)
         self._store = store
         self._keyring = keyring
         self._readback = readback or Readback()
@@ -111,11 +113,11 @@ class Snapshots:
             raise AssertionError("a failed attempt has a catalogued snapshot")
         await self._store.abort(attempt.object_key)
         await self._store.delete(attempt.object_key)
-        await self._rows.swept(attempt_id)
+        await self._leftovers.swept(attempt_id)
 
     async def sweep(self) -> int:
         """Remove what failed attempts have left behind while the store was away; returns how many were looked at."""
-        attempt_ids = await self._rows.unswept(SWEEP_MAX)
+        attempt_ids = await self._leftovers.unswept(SWEEP_MAX)
         for attempt_id in attempt_ids:
             await self._discard_quietly(attempt_id)
         return len(attempt_ids)

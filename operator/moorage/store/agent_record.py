@@ -12,6 +12,7 @@ from moorage.model.record import (
     Attempt,
     AttemptKind,
     AttemptState,
+    Grace,
     SnapshotFacts,
     SnapshotPurpose,
     WalletFacts,
@@ -24,7 +25,8 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        a.has_storage, a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
        a.endings, a.start_at, a.exit_reason, a.exit_code, a.exit_at, a.exit_ran_seconds,
        a.silent_since, a.fenced_incarnation, a.left_generation, a.left_until, a.volume_floor_mib,
-       clock_timestamp() AS now,
+       a.grace_since, a.purge_at, a.purge_after, a.purged_at, moorage.told_at(a.uid, a.purge_at) AS told_at,
+       to_timestamp(money.clock()) AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
        t.state AS attempt_state, t.created_at AS attempt_created_at, t.granted_at AS attempt_granted_at,
        t.purpose AS attempt_purpose,
@@ -33,13 +35,15 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        ARRAY(SELECT (s.id::text, s.taken_at, s.object_bytes, s.disk_bytes, s.file_count,
                      s.agent_uid = a.uid AND s.keep_until IS NULL)
              FROM moorage.snapshot s
-             WHERE s.agent_uid = a.uid AND s.keep_until IS NULL OR s.id IN (a.snapshot_id, a.restore_id)
+             WHERE (s.agent_uid = a.uid AND s.keep_until IS NULL OR s.id IN (a.snapshot_id, a.restore_id))
+               AND s.purged_at IS NULL
              ORDER BY s.taken_at DESC) AS snapshots,
        w.id AS wallet_id, w.name AS wallet_name, w.standing AS wallet_standing,
        CASE WHEN w.standing = 'Low' THEN money.low_by_runway(w.id) ELSE false END AS wallet_low_by_runway,
        CASE WHEN w.burn_picos > 0 OR w.waiting > 0 THEN coalesce(w.cut_at, w.zero_at) END AS wallet_zero_at,
        CASE WHEN w.standing = 'Exhausted' THEN money.missing_micros(w.id) ELSE 0 END AS wallet_missing,
        money.veto(a.uid) AS wallet_veto,
+       CASE WHEN w.standing = 'Exhausted' THEN money.wallet_is_empty(w.id) ELSE false END AS wallet_empty,
        ARRAY(SELECT ARRAY[r.meter, r.object, r.quantity::text] FROM money.run r
              WHERE r.agent_uid = a.uid AND r.ended IS NULL AND r.meter <> 'Pod' ORDER BY r.id) AS stored
 FROM moorage.agent a
@@ -90,6 +94,7 @@ def of(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are those
         next_snapshot_at=row["next_snapshot_at"],
         stored=tuple(Stored(Meter(meter), thing, int(mib)) for meter, thing, mib in row["stored"]),
         wallet=_wallet(row),
+        grace=Grace(row["grace_since"], row["purge_at"], row["told_at"], row["purge_after"], row["purged_at"]),
         now=row["now"],
     )
 
@@ -136,6 +141,7 @@ def _wallet(row: Any) -> WalletFacts:
         zero_at=None if zero_at is None else from_epoch(zero_at),
         missing_micros=row["wallet_missing"],
         veto=_veto(row["wallet_veto"]),
+        empty=row["wallet_empty"],
     )
 
 

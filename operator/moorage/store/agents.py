@@ -35,7 +35,8 @@ UPDATE moorage.agent SET
     attempt_id = CASE WHEN $15 THEN NULL ELSE attempt_id END,
     endings = $16, start_at = $17, exit_reason = $18, exit_code = $19, exit_at = $20, exit_ran_seconds = $21,
     silent_since = $22, fenced_incarnation = $23, left_generation = $24, left_until = $25,
-    volume_floor_mib = $26, restore_id = $27, wish = $28, request_seen = $29, schedule = $30, next_snapshot_at = $31
+    volume_floor_mib = $26, restore_id = $27, wish = $28, request_seen = $29, schedule = $30, next_snapshot_at = $31,
+    grace_since = $32, purge_at = $33, purge_after = $34
 FROM moorage.require_epoch($1)
 WHERE uid = $2 AND fence = $3
 RETURNING uid
@@ -100,7 +101,7 @@ class Agents:
             *(after.silent_since, after.fenced_incarnation, after.left_generation, after.left_until),
             after.volume_floor_mib,
             *(after.restore.id if after.restore else None, after.wish, after.request_seen, after.schedule),
-            after.next_snapshot_at,
+            *(after.next_snapshot_at, after.grace.since, after.grace.ends_at, after.grace.purge_after),
         )
         return found is not None
 
@@ -146,7 +147,8 @@ class Agents:
     async def mark_deleted(self, *, epoch: int, uid: str) -> None:
         """End the record of an Agent that has vanished."""
         await self._database.run(
-            "UPDATE moorage.agent SET state = 'Deleted', state_since = clock_timestamp(), fence = fence + 1"
+            "UPDATE moorage.agent SET state = 'Deleted', state_since = clock_timestamp(), fence = fence + 1,"
+            " grace_since = NULL, purge_at = NULL, purge_after = NULL"
             " FROM moorage.require_epoch($1) WHERE uid = $2 AND state <> 'Deleted'",
             *(epoch, uid),
         )

@@ -12,7 +12,7 @@ from moorage.model.snapshots import Report, Totals
 
 SELECT = """
 SELECT t.id::text, t.agent_uid::text, t.tenant_uid::text, t.snapshot_id::text, t.kind, t.state, t.object_key,
-       t.upload_id, t.wrapped_key, n.wrapped_key AS wrapped_tenant_key, t.volume_name,
+       t.upload_id, coalesce(t.wrapped_key, '') AS wrapped_key, n.wrapped_key AS wrapped_tenant_key, t.volume_name,
        t.mover_pod_uid::text AS mover_pod_uid, t.report::text AS report, t.failure, t.granted_at,
        a.namespace, a.name AS agent_name, a.attempt_id IS NOT DISTINCT FROM t.id AS current,
        CASE WHEN t.kind = 'Restore' THEN s.attempt_id ELSE t.id END::text AS written_by,

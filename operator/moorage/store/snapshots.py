@@ -21,6 +21,7 @@ INSERT INTO moorage.attempt (id, agent_uid, tenant_uid, snapshot_id, kind, state
 VALUES ($1, $2, $3, $4, $5, 'Created', $6, $7, $8, $9, $10, $11)
 """
 
+_HOLD = "SELECT moorage.hold_snapshot($1)"  # what is restored from stays until the attempt is over
 # One statement moves an attempt on: only from the state it was seen in, only while the agent is on it.
 _MOVE = """
 UPDATE moorage.attempt t SET state = $3, upload_id = coalesce($4, upload_id), changed_at = clock_timestamp()
@@ -57,12 +58,6 @@ INSERT INTO moorage.outbox (kind, namespace, name, reason)
 SELECT 'Agent', namespace, name, 'MoverReported' FROM moorage.agent WHERE uid = $1
 """
 
-_UNSWEPT = """
-SELECT id::text FROM moorage.attempt WHERE state = 'Failed' AND upload_id IS NOT NULL ORDER BY changed_at LIMIT $1
-"""
-
-_SWEPT = "UPDATE moorage.attempt SET upload_id = NULL WHERE id = $1 AND state = 'Failed'"
-
 
 class SnapshotRows:
     """The tables `attempt` and `snapshot`."""
@@ -85,7 +80,9 @@ class SnapshotRows:
     async def snapshot(self, snapshot_id: str) -> SnapshotRow | None:
         """One verified snapshot."""
         row = await self._database.row(
-            "SELECT id::text, object_key, wrapped_key, object_bytes FROM moorage.snapshot WHERE id = $1", snapshot_id
+            "SELECT id::text, object_key, wrapped_key, object_bytes FROM moorage.snapshot"
+            " WHERE id = $1 AND purged_at IS NULL",
+            snapshot_id,
         )
         return None if row is None else SnapshotRow(**dict(row))
 
@@ -98,7 +95,8 @@ class SnapshotRows:
                 " FOR UPDATE",
                 *(new.agent_uid, fence, replaces),
             )
-            if agent is None:
+            restores = new.kind is AttemptKind.RESTORE
+            if agent is None or (restores and not await connection.fetchval(_HOLD, new.snapshot_id)):
                 return False
             # An empty upload id says that an upload may exist under the key: whoever fails the attempt looks for it.
             upload_id = "" if new.kind is AttemptKind.SNAPSHOT else None
@@ -159,14 +157,6 @@ class SnapshotRows:
             await connection.execute(_WAKE, agent_uid)
             await connection.execute("SELECT pg_notify('moorage', '')")
         return True
-
-    async def unswept(self, limit: int) -> list[str]:
-        """Failed attempts that may have left something in the object store."""
-        return [row["id"] for row in await self._database.rows(_UNSWEPT, limit)]
-
-    async def swept(self, attempt_id: str) -> None:
-        """Remember that nothing of a failed attempt is left in the object store."""
-        await self._database.run(_SWEPT, attempt_id)
 
 
 async def _require_epoch(connection: "asyncpg.Connection[Any]", epoch: int) -> None:

@@ -25,7 +25,7 @@ _SELECT = """
 SELECT t.uid::text AS uid, t.name, t.core_namespace, t.wallet_id, w.name AS wallet_name,
        count(a.uid) AS agents_total,
        count(a.uid) FILTER (WHERE a.state = 'Running') AS agents_running,
-       count(a.uid) FILTER (WHERE a.state IN ('Suspended', 'Archived')) AS agents_suspended
+       count(a.uid) FILTER (WHERE a.state IN ('Suspended', 'Archived', 'PurgePending', 'Purged')) AS agents_suspended
 FROM moorage.tenant t
 JOIN money.wallet w ON w.id = t.wallet_id
 LEFT JOIN moorage.agent a ON a.tenant_uid = t.uid AND a.state <> 'Deleted'

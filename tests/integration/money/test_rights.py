@@ -1,7 +1,9 @@
 """Who may do what: every role against every table and every function of the ledger."""
 
+import asyncpg
 import pytest
 
+from moorage.store.purges import PurgeRows
 from tests.integration.money.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
@@ -26,7 +28,11 @@ CALLS = {
     "moorage_verify": CLOCK | {"zero_at", "seal_next", "broken_seal", "record_verification", "trust_lineage"},
 }
 # Of the schema `moorage`: whoever checks the books sees whom they stop, and no keys.
-READS_OF_THE_HOUSE = {"moorage_gateway": set(), "moorage_read": {"leader"}, "moorage_verify": {"agent", "leader"}}
+READS_OF_THE_HOUSE = {
+    "moorage_gateway": set(),
+    "moorage_read": {"leader"},
+    "moorage_verify": {"agent", "leader", "notice", "purge_audit"},
+}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -77,6 +83,42 @@ async def test_nobody_else_may_call_anything(world: World) -> None:
         " AND a.grantee = 0 AND p.prorettype <> 'trigger'::regtype AND p.proname <> 'clock'"
     )
     assert [row["proname"] for row in rows] == []  # the tests' own clock is the exception
+
+
+# What destroys data is written by doors only: by column, of the tables that the application writes otherwise.
+DOORS_ONLY = {
+    "agent": {"purged_at"},
+    "attempt": {"wrapped_key"},
+    "snapshot": {"wrapped_key", "purge_after", "purged_at", "object_tried_at", "object_removed_at"},
+}
+READ_ONLY = ("notice", "purge_gate", "purge_audit")
+
+
+async def test_the_application_destroys_no_key_and_deletes_no_row(world: World) -> None:
+    deleting = await _may(world, "moorage_app", "moorage", "DELETE, TRUNCATE")
+    assert deleting == set()
+    for table, columns in DOORS_ONLY.items():
+        rows = await world.sql.fetch(
+            "SELECT c.attname::text FROM pg_attribute c WHERE c.attrelid = $1::text::regclass AND c.attnum > 0"
+            " AND NOT c.attisdropped AND NOT has_column_privilege('moorage_app', c.attrelid, c.attnum, 'UPDATE')",
+            f"moorage.{table}",
+        )
+        assert {row["attname"] for row in rows} == columns
+    assert not set(READ_ONLY) & await _may(world, "moorage_app", "moorage", "INSERT, UPDATE")
+
+
+async def test_a_record_cannot_be_called_purged_by_hand(world: World) -> None:
+    await world.wallet()
+    agent = await world.agent("a", state="Archived")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await world.database.run("UPDATE moorage.agent SET state = 'Purged' WHERE uid = $1", agent)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {0} SET reason = 'x'", "DELETE FROM {0}", "TRUNCATE {0}"])
+async def test_the_audit_of_purges_is_append_only_even_for_its_owner(world: World, statement: str) -> None:
+    assert await PurgeRows(world.database).stop(reason="drill", actor="ada")
+    with pytest.raises(asyncpg.PostgresError, match="append-only"):
+        await world.sql.execute(statement.format("moorage.purge_audit"))
 
 
 async def _tables(world: World, schema: str) -> set[str]:

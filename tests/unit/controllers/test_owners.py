@@ -101,6 +101,7 @@ def _actuator(rung: list[Key]) -> Actuator:
         "ledger": Ledger(),
         "meters": Meters(),
         "snapshots": None,
+        "purges": None,
     }
     return Actuator(
         **fakes,
@@ -125,6 +126,7 @@ def _controller(agent: Agent, agents: Agents, actuator: Actuator) -> AgentContro
         platform=factories.platform(),
         epoch=actuator.epoch,
         warm_window=timedelta(days=1),
+        grace=timedelta(days=30),
     )
 
 

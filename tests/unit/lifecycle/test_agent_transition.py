@@ -30,6 +30,7 @@ from moorage.model.record import (
     Attempt,
     AttemptKind,
     AttemptState,
+    Grace,
     SnapshotFacts,
     SnapshotPurpose,
     WalletFacts,
@@ -45,8 +46,16 @@ EDGES = {
     AgentState.DRAINING: {AgentState.RUNNING, AgentState.RESTORING, AgentState.SNAPSHOTTING, AgentState.SUSPENDED},
     AgentState.SNAPSHOTTING: {AgentState.DRAINING, AgentState.VERIFYING, AgentState.RUNNING},
     AgentState.VERIFYING: {AgentState.SNAPSHOTTING, AgentState.SUSPENDED, AgentState.RUNNING},
-    AgentState.SUSPENDED: {AgentState.RUNNING, AgentState.DRAINING, AgentState.ARCHIVED, AgentState.DELETED},
-    AgentState.ARCHIVED: {AgentState.RESTORING, AgentState.DELETED},
+    AgentState.SUSPENDED: {
+        AgentState.RUNNING,
+        AgentState.DRAINING,
+        AgentState.ARCHIVED,
+        AgentState.PURGE_PENDING,
+        AgentState.DELETED,
+    },
+    AgentState.ARCHIVED: {AgentState.RESTORING, AgentState.PURGE_PENDING, AgentState.DELETED},
+    AgentState.PURGE_PENDING: {AgentState.SUSPENDED, AgentState.ARCHIVED},
+    AgentState.PURGED: {AgentState.DELETED},
     AgentState.RESTORING: {AgentState.RUNNING, AgentState.SUSPENDED, AgentState.ARCHIVED, AgentState.DRAINING},
     AgentState.DELETED: set(),
 }
@@ -159,6 +168,7 @@ def record(state: AgentState = AgentState.RUNNING, **changes: object) -> AgentRe
             zero_at=None,
             missing_micros=0,
             veto=veto,  # type: ignore[arg-type]  # as given
+            empty=veto is Veto.ZERO_BALANCE,
         ),
         now=NOW,
     )
@@ -198,11 +208,18 @@ def records() -> Iterator[AgentRecord]:
                     volume_uid=data,
                     pod_uid=metered,
                     snapshot=FACTS,
-                    archive_at=NOW if state is AgentState.SUSPENDED else None,
+                    archive_at=NOW + timedelta(hours=bool(metered)) if state is AgentState.SUSPENDED else None,
                     silent_since=NOW - timedelta(minutes=5),
                     veto=veto,
+                    grace=grace(state) if veto is Veto.ZERO_BALANCE else Grace(),
                     **asked,
                 )
+
+
+def grace(state: AgentState) -> Grace:
+    """One that is over."""
+    told_at, entombed = NOW - timedelta(days=1), state is AgentState.PURGE_PENDING
+    return Grace(since=NOW - timedelta(days=30), ends_at=NOW, told_at=told_at, purge_after=NOW if entombed else None)
 
 
 PODS = (
@@ -285,6 +302,8 @@ def test_the_current_volume_is_never_freed(
     for before, _, _, after in decisions:
         for effect in after.effects:
             if isinstance(effect, do.FreeVolume):
+                if before.state is AgentState.PURGED:
+                    continue  # nothing of it is counted on any more
                 assert effect.name != f"data-helper-{after.record.volume_generation}"
                 assert before.state in (AgentState.ARCHIVED, AgentState.RESTORING)
 
@@ -295,7 +314,8 @@ def test_a_volume_is_given_up_only_when_suspended_with_its_time_over(
     for before, wish, _, after in decisions:
         if do.Archive() in after.effects:
             assert before.state is AgentState.SUSPENDED
-            assert wish.deleting or (before.archive_at is not None and before.archive_at <= before.now)
+            over = before.archive_at is not None and before.archive_at <= before.now
+            assert over or wish.deleting or before.restore is not None
 
 
 def test_the_object_goes_only_when_the_record_is_deleted_and_no_run_is_open(

@@ -73,7 +73,7 @@ BEGIN
     FROM money.policy p
     LEFT JOIN moorage.agent a
         ON a.wallet_id = w.id AND a.veto IS NOT NULL AND a.reached_until IS NULL AND NOT a.user_paused
-           AND a.state <> 'Deleted'
+           AND a.state NOT IN ('Deleted', 'Purged')
     LEFT JOIN LATERAL money.rate_at('Pod', a.size, money.now_s()) r ON true
     GROUP BY p.resume_minimum_seconds;
     needed := needed + (
@@ -125,6 +125,9 @@ BEGIN
         resumed := back.resumed;
     END IF;
     concluded := money.decide(w, t);
+    IF concluded.cut_at IS NOT NULL AND NOT money.is_empty(concluded) THEN
+        PERFORM moorage.spare_agents(concluded);
+    END IF;
     PERFORM money.announce(concluded, CASE WHEN concluded.standing <> 'Funded' THEN 'Balance' END);
 END $$;
 

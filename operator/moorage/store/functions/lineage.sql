@@ -65,6 +65,7 @@ BEGIN
             USING ERRCODE = 'MO051';
     END IF;
     PERFORM money.note_lineage(true, reason, actor);
+    PERFORM moorage.push_deadlines();
     RETURN true;
 END $$;
 

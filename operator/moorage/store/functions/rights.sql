@@ -39,6 +39,31 @@ GRANT EXECUTE ON FUNCTION
     money.take_events(text[], integer)
 TO moorage_app;
 
+-- The application writes down what it decides; what destroys data is written by doors only.
+GRANT EXECUTE ON FUNCTION
+    moorage.purge_agent(bigint, uuid, bigint), moorage.note_volume(bigint, uuid, uuid),
+    moorage.entomb_snapshots(bigint, integer), moorage.purge_snapshot(bigint, uuid),
+    moorage.note_object(bigint, uuid, boolean), moorage.take_notices(bigint, integer),
+    moorage.note_delivery(bigint, uuid, timestamptz, text, text), moorage.told_at(uuid, timestamptz),
+    moorage.purge_now(), moorage.hold_snapshot(uuid), moorage.stop_purges(text, text), moorage.allow_purges(text, text),
+    moorage.release_purges(text, text), money.wallet_is_empty(bigint)
+TO moorage_app;
+DO $$
+DECLARE
+    shut record;
+BEGIN
+    FOR shut IN SELECT * FROM (VALUES
+        ('agent', ARRAY['purged_at']), ('attempt', ARRAY['wrapped_key']),
+        ('snapshot', ARRAY['wrapped_key', 'purge_after', 'purged_at', 'object_tried_at', 'object_removed_at'])
+    ) doors_only (of_table, columns) LOOP
+        EXECUTE format('REVOKE UPDATE ON moorage.%I FROM moorage_app', shut.of_table);
+        EXECUTE (SELECT format('GRANT UPDATE (%s) ON moorage.%I TO moorage_app',
+                               string_agg(quote_ident(c.attname), ', '), shut.of_table)
+                 FROM pg_attribute c WHERE c.attrelid = format('moorage.%I', shut.of_table)::regclass
+                 AND c.attnum > 0 AND NOT c.attisdropped AND c.attname <> ALL (shut.columns));
+    END LOOP;
+END $$;
+
 -- A statement names agents, and nothing else of them.
 GRANT SELECT (uid, namespace, name) ON moorage.agent TO moorage_read;
 

@@ -14,23 +14,26 @@ CREATE FUNCTION money.veto_agents(w money.wallet) RETURNS integer LANGUAGE plpgs
 DECLARE
     resumed integer;
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.state <> 'Deleted'
+    IF NOT EXISTS (SELECT 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.state NOT IN ('Deleted', 'Purged')
                    AND a.veto IS DISTINCT FROM money.veto_of(w, a)) THEN
         RETURN 0;
     END IF;
-    PERFORM 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.state <> 'Deleted' ORDER BY a.uid FOR NO KEY UPDATE;
+    PERFORM 1 FROM moorage.agent a WHERE a.wallet_id = w.id AND a.state NOT IN ('Deleted', 'Purged')
+    ORDER BY a.uid FOR NO KEY UPDATE;
     WITH seen AS (
         SELECT a.uid, money.veto_of(w, a) AS wanted, a.state = 'Running' AS runs,
                a.state = 'Draining' AND NOT a.stop_recorded AND NOT a.user_paused AS called_off
         FROM moorage.agent a
-        WHERE a.wallet_id = w.id AND a.state <> 'Deleted' AND a.veto IS DISTINCT FROM money.veto_of(w, a)
+        WHERE a.wallet_id = w.id AND a.state NOT IN ('Deleted', 'Purged') AND a.veto IS DISTINCT FROM money.veto_of(w, a)
           AND (a.veto IS NOT NULL OR a.state NOT IN ('Suspended', 'Archived'))),
     touched AS (
         UPDATE moorage.agent a SET
             veto = wanted,
             fence = a.fence + 1,
             state = CASE WHEN wanted IS NULL AND called_off THEN 'Running'
-                         WHEN wanted IS NOT NULL AND runs THEN 'Draining' ELSE a.state END,
+                         WHEN wanted IS NOT NULL AND runs THEN 'Draining'
+                         WHEN a.state = 'PurgePending' THEN moorage.state_before_purge(a) ELSE a.state END,
+            grace_since = NULL, purge_at = NULL, purge_after = NULL,  -- whatever the reason is now, it is another one
             state_since = CASE WHEN wanted IS NULL AND called_off OR wanted IS NOT NULL AND runs
                                THEN to_timestamp(money.clock()) ELSE a.state_since END,
             stop_recorded = CASE WHEN wanted IS NOT NULL AND runs THEN false ELSE a.stop_recorded END

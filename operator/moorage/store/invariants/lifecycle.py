@@ -50,6 +50,30 @@ INVARIANTS = (
            WHERE r.ended IS NULL AND r.meter = 'Pod' AND a.pod_uid IS DISTINCT FROM r.pod_uid""",
     ),
     Invariant(
+        "I-24",
+        "an agent that gave its volume up has a verified snapshot with its key, until it is purged",
+        """SELECT a.wallet_id, a.uid::text FROM moorage.agent a
+           WHERE a.has_storage AND a.state IN ('Archived', 'Restoring', 'PurgePending') AND a.volume_uid IS NULL
+             AND NOT EXISTS (SELECT 1 FROM moorage.snapshot s
+                             WHERE s.id IN (a.snapshot_id, a.restore_id) AND s.purged_at IS NULL)""",
+    ),
+    Invariant(
+        "I-25",
+        "what is purged has its line in the audit, and an agent only one that says: empty, announced, and over",
+        """SELECT a.wallet_id, a.uid::text FROM moorage.agent a
+           WHERE a.purged_at IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM moorage.purge_audit p
+               WHERE p.agent_uid = a.uid AND p.step = 'Started' AND p.cause = 'ZeroBalance' AND p.at = a.purged_at
+                 AND p.held_micros = 0 AND p.balance_micros < greatest(1, p.second_micros) AND p.deadline <= p.at
+                 AND 3 = (SELECT count(*) FROM moorage.notice n
+                          WHERE n.agent_uid = a.uid AND n.deadline = p.deadline
+                            AND n.delivered_at <= p.at - interval '24 hours'))
+           UNION ALL
+           SELECT a.wallet_id, s.id::text FROM moorage.snapshot s LEFT JOIN moorage.agent a ON a.uid = s.agent_uid
+           WHERE s.purged_at IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM moorage.purge_audit p WHERE p.snapshot_id = s.id AND p.step = 'KeyDestroyed')""",
+    ),
+    Invariant(
         "I-23",
         "nothing is charged for an agent whose budget or limit is reached, and the wallet is looked at when it ends",
         """SELECT w.id, a.uid::text FROM moorage.agent a JOIN money.wallet w ON w.id = a.wallet_id

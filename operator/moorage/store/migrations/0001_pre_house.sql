@@ -49,7 +49,7 @@ CREATE TABLE moorage.snapshot (
     tenant_uid   uuid NOT NULL REFERENCES moorage.tenant,
     attempt_id   uuid NOT NULL,          -- the attempt that wrote it
     object_key   text NOT NULL UNIQUE,
-    wrapped_key  bytea NOT NULL,         -- the data key, sealed with the tenant's key
+    wrapped_key  bytea,                  -- the data key, sealed with the tenant's key; gone once it is purged
     taken_at     timestamptz NOT NULL,
     object_bytes bigint NOT NULL CHECK (object_bytes > 0),
     plain_bytes  bigint NOT NULL CHECK (plain_bytes >= 0),
@@ -60,9 +60,18 @@ CREATE TABLE moorage.snapshot (
     tested_at    timestamptz,             -- when it was last restored for a test
     test_failure text,                    -- what came of that: NULL when all was well, else a code of ours
     purpose      text NOT NULL CHECK (purpose IN ('Suspension', 'Demand', 'Schedule', 'Deletion')),
-    keep_until   timestamptz              -- from when on it may be removed; NULL: it is kept
+    keep_until   timestamptz,             -- from when on it may be removed; NULL: it is kept
+    purge_after  timestamptz,             -- its tombstone: it is removed after this moment unless it is needed again
+    purged_at    timestamptz,             -- the data key was destroyed
+    object_tried_at   timestamptz,        -- when its object was last asked away
+    object_removed_at timestamptz,        -- the object is gone in all its versions
+    CHECK ((wrapped_key IS NULL) = (purged_at IS NOT NULL)),
+    CHECK (object_removed_at IS NULL OR purged_at IS NOT NULL)
 );
 CREATE INDEX snapshot_agent ON moorage.snapshot (agent_uid, taken_at DESC);
+CREATE INDEX snapshot_living ON moorage.snapshot (keep_until) WHERE purged_at IS NULL;
+CREATE INDEX snapshot_object_left ON moorage.snapshot (object_tried_at)
+    WHERE purged_at IS NOT NULL AND object_removed_at IS NULL;
 CREATE INDEX snapshot_tested ON moorage.snapshot (tested_at NULLS FIRST, taken_at);
 
 -- Catalogue and object store compared, both ways.
@@ -84,7 +93,7 @@ CREATE TABLE moorage.attempt (
     state          text NOT NULL CHECK (state IN ('Created', 'Started', 'Uploaded', 'Committed', 'Verified', 'Failed')),
     object_key     text NOT NULL,
     upload_id      text,
-    wrapped_key    bytea NOT NULL,
+    wrapped_key    bytea,                 -- gone once its snapshot is purged
     volume_name    text NOT NULL,
     node           text,                  -- where the volume is; NULL while nobody knows
     granted_at     timestamptz,           -- since when it has a place in the mover queue
@@ -108,7 +117,8 @@ CREATE TABLE moorage.agent (
     name              text NOT NULL,
     size              text NOT NULL,
     state             text NOT NULL DEFAULT 'Running' CHECK (state IN
-                      ('Running', 'Draining', 'Snapshotting', 'Verifying', 'Suspended', 'Archived', 'Restoring', 'Deleted')),
+                      ('Running', 'Draining', 'Snapshotting', 'Verifying', 'Suspended', 'Archived', 'Restoring',
+                       'PurgePending', 'Purged', 'Deleted')),
     state_since       timestamptz NOT NULL DEFAULT clock_timestamp(),
     fence             bigint NOT NULL DEFAULT 1,
     veto              text CHECK (veto IN ('ZeroBalance', 'BudgetReached', 'BillingOnHold')),  -- the money's
@@ -143,13 +153,21 @@ CREATE TABLE moorage.agent (
     request_seen      text,
     schedule          text,
     next_snapshot_at  timestamptz,
+    grace_since       timestamptz,           -- since then the money keeps it down and its data is kept for it
+    purge_at          timestamptz,           -- the end of that grace
+    purge_after       timestamptz,           -- its tombstone (PurgePending): its data is purged after this moment
+    purged_at         timestamptz,           -- its data was purged: from here on nothing can bring it back
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK ((grace_since IS NULL) = (purge_at IS NULL) AND (purge_after IS NULL OR purge_at IS NOT NULL)),
+    CHECK ((state = 'PurgePending') = (purge_after IS NOT NULL)),
+    CHECK (state <> 'Purged' OR purged_at IS NOT NULL),
     CHECK (reached_until IS NULL OR budget_picos_per_day IS NOT NULL),
     CHECK (fenced_incarnation < incarnation AND left_generation < volume_generation)
 ) WITH (fillfactor = 80);
 CREATE INDEX agent_wallet ON moorage.agent (wallet_id) WHERE state <> 'Deleted';
 CREATE INDEX agent_budget ON moorage.agent (wallet_id) WHERE budget_picos_per_day IS NOT NULL;
 CREATE INDEX agent_tenant ON moorage.agent (tenant_uid) WHERE state <> 'Deleted';
+CREATE INDEX agent_grace ON moorage.agent (purge_at) WHERE purge_at IS NOT NULL;
 CREATE UNIQUE INDEX agent_name ON moorage.agent (namespace, name) WHERE state <> 'Deleted';
 
 -- Wake-ups for the operator: written in the transaction that changes what an agent or wallet may do.
@@ -165,9 +183,10 @@ CREATE TABLE moorage.outbox (
 );
 CREATE INDEX outbox_unsent ON moorage.outbox (id) WHERE sent_at IS NULL;
 
-GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.agent, moorage.attempt, moorage.outbox, moorage.root_key TO moorage_app;
+GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.outbox, moorage.root_key TO moorage_app;
+-- What of these the application may change is said column by column, in functions/rights.sql.
+GRANT SELECT, INSERT ON moorage.agent, moorage.attempt, moorage.snapshot TO moorage_app;
 GRANT SELECT, UPDATE ON moorage.leader TO moorage_app;
-GRANT SELECT, INSERT, UPDATE ON moorage.snapshot TO moorage_app;
 GRANT SELECT, INSERT ON moorage.store_census TO moorage_app;
 GRANT SELECT ON moorage.leader TO moorage_read;
 GRANT SELECT ON public.moorage_migrations TO moorage_app, moorage_read;
