@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class World:
     scratch: Path
     agent_uid: str
     tenant_uid: str
+    confinement: tuple[str, ...] = WITHOUT_RIGHTS
 
     async def record(self) -> AgentRecord:
         """The agent as the operator reads it."""
@@ -108,6 +109,15 @@ class World:
         """The pod that the Job of an attempt makes."""
         return Identity(NAMESPACE, names.MOVER_SERVICE_ACCOUNT, f"mover-{attempt_id}-x7k2p", str(uuid.uuid4()))
 
+    @contextlib.contextmanager
+    def movers_with_all_rights(self) -> Iterator[None]:
+        """Movers that are as much root as the test is."""
+        self.confinement = ()
+        try:
+            yield
+        finally:
+            self.confinement = WITHOUT_RIGHTS
+
     async def mover(self, mode: str, attempt_id: str, volume: Path, token: str | None = None) -> Ended:
         """Run a mover to its end, as its pod does."""
         child = await self.start_mover(mode, attempt_id, volume, token)
@@ -122,7 +132,7 @@ class World:
         token_file = self.scratch / f"token-{uuid.uuid4()}"
         token_file.write_text(token or self.reviewer.issue(self.identity(attempt_id)))
         return await asyncio.create_subprocess_exec(
-            *(*WITHOUT_RIGHTS, sys.executable, "-m", "moorage", "mover", mode),
+            *(*self.confinement, sys.executable, "-m", "moorage", "mover", mode),
             env={
                 "PATH": os.defpath,
                 "PYTHONPATH": str(ROOT / "operator"),
@@ -205,14 +215,16 @@ async def open_world(
         )
 
 
-def bucket_of(gateway: VersityGateway, bucket: str) -> contextlib.AbstractAsyncContextManager[S3Objects]:
+def bucket_of(
+    gateway: VersityGateway, bucket: str, secret_key: str = store_server.SECRET_KEY
+) -> contextlib.AbstractAsyncContextManager[S3Objects]:
     """A client of one bucket on the server."""
     return S3Objects.connect(
         endpoint=gateway.endpoint,
         region=store_server.REGION,
         bucket=bucket,
         access_key=store_server.ACCESS_KEY,
-        secret_key=store_server.SECRET_KEY,
+        secret_key=secret_key,
     )
 
 
