@@ -33,7 +33,7 @@ class VersityGateway:
     """One server over one folder; it can be stopped and started again on the same port."""
 
     def __init__(self, folder: Path, port: int | None = None, versions: Path | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._versioning = [] if versions is None else ["--versioning-dir", str(versions)]
         self.port = port or free_port()
         self._child: subprocess.Popen[bytes] | None = None
@@ -50,11 +50,11 @@ class VersityGateway:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._child = subprocess.Popen(
             [
                 *(str(binary()), "--port", f"127.0.0.1:{self.port}", "--region", REGION, "--quiet"),
-                *("posix", *self._versioning, str(self._folder)),
+                *("posix", *self._versioning, str(self.folder)),
             ],
             env={"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY, "PATH": os.defpath},
             stdout=subprocess.DEVNULL,
@@ -76,11 +76,11 @@ class VersityGateway:
 
     def objects(self, bucket: str) -> list[Path]:
         """Files of complete objects, as the server keeps them."""
-        return [path for path in (self._folder / bucket).rglob("*") if path.is_file() and ".sgwtmp" not in path.parts]
+        return [path for path in (self.folder / bucket).rglob("*") if path.is_file() and ".sgwtmp" not in path.parts]
 
     def unfinished(self, bucket: str) -> list[Path]:
         """Parts of uploads that were neither completed nor aborted."""
-        temporary = self._folder / bucket / ".sgwtmp" / "multipart"
+        temporary = self.folder / bucket / ".sgwtmp" / "multipart"
         return [path for path in temporary.rglob("*") if path.is_file()] if temporary.is_dir() else []
 
     def _answers(self) -> bool:

@@ -1,8 +1,11 @@
-"""How fast a volume is captured, verified and restored, and in how much memory: `python -m tests.bench.snapshot`.
+"""How fast a volume is captured, verified, restored and taken away, and in how much memory.
+
+`python -m tests.bench.snapshot [--quick]`; a quick run is for trying: little data, once.
 
 Real mover processes against a real S3 server, PostgreSQL and the API over TLS, all on this machine, so the store's own
 work competes for the same cores. Prints one JSON object; the start of a mover (an empty volume) is reported apart, and
 beside each run stands a control of the same minute: tar and zstd alone, without a cipher, a network or a second look.
+Debian's restic does the same in turn with us, into the same server; both are timed as whole programs.
 """
 
 import asyncio
@@ -16,37 +19,44 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
+
 from dev.postgres import Postgres
 from moorage.model.record import AttemptKind, AttemptState
+from moorage.services.key_export import export
 from moorage.store.migrate import migrate
+from moorage.store.snapshots import AttemptRow
+from tests.bench import restic
 from tests.integration.snapshots.world import EPOCH, ROOT, World, open_world
 from tests.store_server import VersityGateway
 
-RUNS = 3
+RUNS, QUICK_RUNS = 3, 1
 POLL_SECONDS = 0.005
 MEGA = 1_000_000
 PROGRAMS = {"mover", "tar", "zstd"}
-STEPS = ("capture", "commit", "verify", "restore", "control_pack", "control_unpack")
+STEPS = ("capture", "commit", "verify", "restore", "extract", "control_pack", "control_unpack")
+AGAINST = {"capture": "restic_backup", "restore": "restic_restore"}
+EXTRACT = "from moorage.cli import main; main()"
 
 
-def small_files(folder: Path, count: int = 20_000) -> None:
-    """About 174 MB in many files: half of it compresses, as agents' workspaces do."""
+def small_files(folder: Path, part: int) -> None:
+    """About 174 MB in 20,000 files: half of it compresses, as agents' workspaces do; or a tenth of it."""
     dice = random.Random(7)
-    for number in range(count):
+    for number in range(20_000 // part):
         home = folder / f"d{number % 200:03}"
         home.mkdir(exist_ok=True)
         size = dice.randint(200, 17_200)
         (home / f"f{number:05}").write_bytes(dice.randbytes(size // 2) + b"line of a log\n" * (size // 28))
 
 
-def one_gigabyte(folder: Path) -> None:
-    """1.07 GB: half random, half text."""
+def one_gigabyte(folder: Path, part: int) -> None:
+    """1.07 GB: half random, half text; or a tenth of it."""
     dice = random.Random(11)
     text = b"".join(b"2026-01-01T00:00:%02dZ agent said %d\n" % (n % 60, dice.getrandbits(60)) for n in range(25_000))
     for number in range(8):
-        (folder / f"random-{number}").write_bytes(dice.randbytes(67 * MEGA))
+        (folder / f"random-{number}").write_bytes(dice.randbytes(67 * MEGA // part))
         with (folder / f"log-{number}").open("wb") as log:
-            for _ in range(67 * MEGA // len(text)):
+            for _ in range(67 * MEGA // part // len(text)):
                 log.write(text)
 
 
@@ -90,11 +100,11 @@ def high_water(pid: int) -> tuple[str, int]:
         return "", 0
 
 
-async def measure(world: World, volume: Path) -> dict[str, object]:
-    """Capture, commit, verify and restore one volume a few times."""
+async def measure(world: World, volume: Path, runs: int) -> dict[str, object]:
+    """Capture, commit, verify, extract and restore one volume a few times, and let restic do the same in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in STEPS}
     peaks: dict[str, int] = {}
-    for run in range(RUNS):
+    for run in range(runs):
         attempt_id = await world.begin()
         took, seen = await watched(world, "capture", attempt_id, volume)
         seconds["capture"].append(took)
@@ -108,6 +118,7 @@ async def measure(world: World, volume: Path) -> dict[str, object]:
             raise SystemExit(f"the snapshot is not verified: {row.failure}")
         report = row.report
         await world.settle()
+        seconds["extract"].append(await extracted(world, row, world.scratch / f"{volume.name}-{run}.tar"))
         # Nothing is deleted before the end: ext4 takes seconds of CPU to avoid inodes that were freed a moment ago.
         target = world.volume(f"{volume.name}-restored-{run}")
         attempt_id = await world.begin(AttemptKind.RESTORE)
@@ -115,8 +126,11 @@ async def measure(world: World, volume: Path) -> dict[str, object]:
         seconds["restore"].append(took)
         remember(peaks, "restore", seen)
         await world.settle()
-        for name, took in control(volume, world.volume(f"{volume.name}-control-{run}")).items():
-            seconds[name].append(took)
+        others = control(volume, world.volume(f"{volume.name}-control-{run}"))
+        if restic.found() and report.file_count:  # of nothing, restic takes no snapshot
+            others |= beside(world, volume, world.volume(f"{volume.name}-restic-{run}"))
+        for name, took in others.items():
+            seconds.setdefault(name, []).append(took)
     return {
         "files": report.file_count,
         "plain_bytes": report.plain_bytes,
@@ -125,6 +139,29 @@ async def measure(world: World, volume: Path) -> dict[str, object]:
         "runs_seconds": {name: [round(value, 3) for value in taken] for name, taken in seconds.items()},
         "peak_rss_mib": {name: round(kib / 1024, 1) for name, kib in sorted(peaks.items())},
     }
+
+
+async def extracted(world: World, row: AttemptRow, output: Path) -> float:
+    """Seconds of `moorage snapshot extract` for one snapshot, as a whole program."""
+    key = world.scratch / f"{row.snapshot_id}.key"
+    exported = await export(world.database, world.keyring, row.snapshot_id)
+    if exported is None:
+        raise SystemExit("the snapshot is not in the catalogue")
+    key.write_bytes(msgspec.json.encode(exported.key))
+    (stored,) = (world.gateway.folder / world.bucket).glob(row.object_key)
+    arguments = ["snapshot", "extract", "--object", str(stored), "--key", str(key), "-o", str(output)]
+    started = time.perf_counter()
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", EXTRACT, *arguments, stderr=subprocess.PIPE)
+    _, stderr = await child.communicate()
+    if child.returncode != 0:
+        raise SystemExit(f"extract failed: {stderr.decode()}")
+    return time.perf_counter() - started
+
+
+def beside(world: World, volume: Path, target: Path) -> dict[str, float]:
+    """The same volume through restic, into a repository of its own."""
+    other = restic.Restic(world.gateway, world.scratch)
+    return {"restic_backup": other.backup(volume), "restic_restore": other.restore(target)}
 
 
 def control(volume: Path, target: Path) -> dict[str, float]:
@@ -158,18 +195,31 @@ def rates(result: dict[str, object], start: dict[str, float]) -> dict[str, float
     return {f"{name}_mb_per_second": round(plain / MEGA / max(0.001, took), 1) for name, took in without.items()}
 
 
-async def bench(url: str, gateway: VersityGateway, scratch: Path) -> dict[str, object]:
+def ratios(result: dict[str, object]) -> dict[str, float]:
+    """How many times as long restic takes, start and all; nothing where it was not there."""
+    median = result["median_seconds"]
+    assert isinstance(median, dict)
+    return {step: round(median[other] / median[step], 2) for step, other in AGAINST.items() if other in median}
+
+
+async def bench(url: str, gateway: VersityGateway, scratch: Path, *, quick: bool) -> dict[str, object]:
     """All data sets."""
+    runs, part = (QUICK_RUNS, 10) if quick else (RUNS, 1)
     async with open_world(url, gateway, scratch) as world:
-        empty = await measure(world, world.volume("empty"))
+        empty = await measure(world, world.volume("empty"), runs)
         start = empty["median_seconds"]
         assert isinstance(start, dict)
-        results: dict[str, object] = {"runs": RUNS, "cores": os.cpu_count(), "mover_start": empty}
+        results: dict[str, object] = {
+            "runs": runs,
+            "restic": restic.found(),
+            "cores": os.cpu_count(),
+            "mover_start": empty,
+        }
         for name, fill in (("small_files", small_files), ("one_gigabyte", one_gigabyte)):
             volume = world.volume(name)
-            fill(volume)
-            found = await measure(world, volume)
-            results[name] = found | {"without_start": rates(found, start)}
+            fill(volume, part)
+            found = await measure(world, volume, runs)
+            results[name] = found | {"without_start": rates(found, start), "restic_takes_times": ratios(found)}
         return results
 
 
@@ -188,7 +238,7 @@ def main() -> None:
             server.psql("CREATE DATABASE bench", database="postgres")
             asyncio.run(migrate(server.url("bench")))
             gateway.start()
-            results = asyncio.run(bench(server.url("bench"), gateway, home / "scratch"))
+            results = asyncio.run(bench(server.url("bench"), gateway, home / "scratch", quick="--quick" in sys.argv))
         finally:
             gateway.stop()
             server.stop()
