@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from moorage import settings as knobs
 from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore
-from moorage.providers.s3_objects import S3Objects
 from moorage.providers.signed_urls import SignedUrls
 from moorage.services.keyring import Keyring
 from moorage.settings import Settings
@@ -27,6 +26,8 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[ObjectSt
         urls = SignedUrls(settings.mover_api_url, lambda claim: keyring.mac(URL_PURPOSE, claim))
         yield await FolderObjects.connect(settings.store_folder, urls, knobs.mover_authority(settings))
         return
+    from moorage.providers.s3_objects import S3Objects  # noqa: PLC0415 - half a second that only its users wait for
+
     async with S3Objects.connect(
         endpoint=settings.store_endpoint,
         region=settings.store_region,
