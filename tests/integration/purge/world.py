@@ -1,10 +1,14 @@
 """Agents whose wallet has run empty, on a database whose clock the test sets, and the operator that looks at them."""
 
+import contextlib
 import hashlib
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import asyncpg
 
 from moorage.lifecycle import effects as do
 from moorage.lifecycle.agent import transition
@@ -17,6 +21,8 @@ from moorage.model.record import AgentRecord, AgentState
 from moorage.observability import Metrics
 from moorage.services.purges import Purges
 from moorage.store.agents import Agents
+from moorage.store.database import Database
+from moorage.store.ledger import Ledger
 from moorage.store.purges import PurgeRows
 from tests import factories
 from tests.integration.money.world import START_S, World
@@ -79,6 +85,17 @@ class House:
     bucket: FakeBucket = field(default_factory=FakeBucket)
     metrics: Metrics = field(default_factory=Metrics)
     volumes: dict[str, tuple[VolumeView, ...]] = field(default_factory=dict)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def at(cls, url: str) -> AsyncIterator["House"]:
+        """The same world once more, in another process."""
+        sql, database = await asyncpg.connect(url), await Database.connect(url, size_max=2)
+        try:
+            yield cls(World(database, sql, Ledger(database), url=url))
+        finally:
+            await database.close()
+            await sql.close()
 
     @property
     def rows(self) -> PurgeRows:
