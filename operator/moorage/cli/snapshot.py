@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from moorage.cli import extract, snapshot_check, vault
+from moorage.cli import extract, snapshot_check, snapshot_wishes, vault
 from moorage.model import names
 from moorage.services import key_export
 from moorage.services.keyring import Keyring
@@ -57,3 +57,6 @@ def _write_secret(file: Path, content: bytes) -> None:
 
 snapshot.add_command(extract.extract)
 snapshot.add_command(snapshot_check.check)
+snapshot.add_command(snapshot_wishes.list_snapshots)
+snapshot.add_command(snapshot_wishes.take)
+snapshot.add_command(snapshot_wishes.restore)

@@ -68,6 +68,7 @@ def pod_hash(agent: Agent, platform: Platform) -> str:
             spec.files,
             spec.storage is not None,
             spec.http,
+            *([spec.quiesce] if spec.quiesce else []),
         ]
     )
 
@@ -156,12 +157,10 @@ def _pod(agent: Agent, volume_generation: int, incarnation: int, platform: Platf
     meta = _metadata(agent, names.agent_pod(agent.metadata.name, incarnation))
     meta["labels"] = meta["labels"] | {names.LABEL_GENERATION: str(volume_generation)}
     meta["annotations"] = {names.ANNOTATION_SPEC_HASH: pod_hash(agent, platform)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": meta,
-        "spec": pod.spec(container, volumes, platform, restart_policy="Always"),
-    }
+    # The node asks; the operator needs no way into tenants' pods for it.
+    patience = pod.STOP_GRACE_SECONDS + (agent.spec.quiesce.timeout_seconds if agent.spec.quiesce else 0)
+    spec = pod.spec(container, volumes, platform, restart_policy="Always", stop_seconds=patience)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
 def _container(agent: Agent, platform: Platform) -> Manifest:
@@ -183,6 +182,9 @@ def _container(agent: Agent, platform: Platform) -> Manifest:
         container["env"] = [_variable(entry) for entry in agent.spec.env]
     if agent.spec.http is not None:
         container |= _serving(agent.spec.http)
+        if agent.spec.quiesce is not None:
+            hook = {"path": agent.spec.quiesce.http_path, "port": agent.spec.http.port}
+            container["lifecycle"] = {"preStop": {"httpGet": hook}}
     return container
 
 

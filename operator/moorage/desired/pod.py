@@ -18,12 +18,18 @@ NODE_SILENCE_TOLERATIONS: tuple[Manifest, ...] = tuple(
 
 
 def spec(
-    container: Manifest, volumes: list[Manifest], platform: Platform, *, restart_policy: str, **extra: Any
+    container: Manifest,
+    volumes: list[Manifest],
+    platform: Platform,
+    *,
+    restart_policy: str,
+    stop_seconds: int = STOP_GRACE_SECONDS,
+    **extra: Any,
 ) -> Manifest:
     """A pod spec with one container under the complete `restricted` profile; `extra` adds fields, the baseline wins."""
     hardened: Manifest = {
         "restartPolicy": restart_policy,
-        "terminationGracePeriodSeconds": STOP_GRACE_SECONDS,
+        "terminationGracePeriodSeconds": stop_seconds,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {

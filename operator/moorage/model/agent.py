@@ -52,7 +52,7 @@ class Snapshots(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Quiesce(msgspec.Struct, frozen=True, rename="camel"):
-    """A path on the agent's port that is sent a POST before the agent is stopped for a snapshot."""
+    """A path on the agent's port that is asked before the agent is stopped, and the time a stop may take for it."""
 
     http_path: str
     timeout_seconds: int = 10

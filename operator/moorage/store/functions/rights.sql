@@ -3,7 +3,8 @@
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA money, moorage FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     moorage.require_epoch(bigint), moorage.grant_movers(bigint), moorage.mover_queue_now(),
-    moorage.set_mover_limits(bigint, integer, integer)
+    moorage.set_mover_limits(bigint, integer, integer),
+    moorage.ask_for_snapshot(text, text), moorage.choose_data(text, text, uuid)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION
     money.clock(), money.now_s(), money.current_rate(text, text), money.zero_at(bigint), money.missing_micros(bigint),
