@@ -14,7 +14,7 @@ import yaml
 from moorage import settings
 from moorage.model.conditions import Reason
 from moorage.observability import Metrics
-from tests.tidy import tree
+from tests.tidy import lifecycle_page, tree
 from tests.tidy.tree import ROOT
 
 PAGES = sorted(path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -75,6 +75,11 @@ def test_every_metric_is_fed_by_somebody() -> None:
 def test_every_reason_is_documented() -> None:
     text = tree.document("reasons.md").text
     assert [reason.value for reason in Reason if f"`{reason.value}`" not in text] == []
+
+
+def test_the_life_of_an_agent_is_the_one_that_is_lived() -> None:
+    text = lifecycle_page.PAGE.read_text(encoding="utf-8")
+    assert lifecycle_page.page(text) == text, "run python -m tests.tidy.lifecycle_page"
 
 
 def test_every_dependency_is_documented() -> None:

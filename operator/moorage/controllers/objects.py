@@ -5,7 +5,7 @@ from typing import Any
 
 from moorage.model import agent, domain, namespace, wallet
 from moorage.model.metadata import Metadata
-from moorage.model.names import FINALIZER, Key
+from moorage.model.names import ANNOTATION_SNAPSHOT_REQUESTED, FINALIZER, Key
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
     "Agent": agent.from_manifest,
@@ -60,6 +60,7 @@ class Objects:
 
 
 def _is_news(old: Metadata, new: Metadata) -> bool:
-    """A wish, a deletion, or our finalizer taken away; that it appeared is the echo of our own write."""
+    """A wish, a request, a deletion, or our finalizer taken away; that it appeared is the echo of our own write."""
     wishes = (old.uid, old.generation, old.deletion_timestamp) != (new.uid, new.generation, new.deletion_timestamp)
-    return wishes or (FINALIZER in old.finalizers and FINALIZER not in new.finalizers)
+    asked = old.annotations.get(ANNOTATION_SNAPSHOT_REQUESTED) != new.annotations.get(ANNOTATION_SNAPSHOT_REQUESTED)
+    return wishes or asked or (FINALIZER in old.finalizers and FINALIZER not in new.finalizers)

@@ -5,16 +5,29 @@ import msgspec
 from moorage.kube.objects import Identity
 from moorage.model.agent import Agent, AgentSpec
 from moorage.model.metadata import Metadata
+from moorage.model.names import ANNOTATION_SNAPSHOT_REQUESTED
 
 EMPTY = msgspec.Raw(b"{}")
 
 _SPEC = msgspec.json.Decoder(AgentSpec)
 
 
+class Requests(msgspec.Struct, frozen=True):
+    """The annotations of an Agent that ask for something."""
+
+    snapshot: str | None = msgspec.field(name=ANNOTATION_SNAPSHOT_REQUESTED, default=None)
+
+    @property
+    def by_name(self) -> dict[str, str]:
+        """Those that are set."""
+        return {} if self.snapshot is None else {ANNOTATION_SNAPSHOT_REQUESTED: self.snapshot}
+
+
 class AgentMetadata(Identity, frozen=True, rename="camel"):
     """metadata of an Agent."""
 
     generation: int = 0
+    annotations: Requests = Requests()
     finalizers: tuple[str, ...] = ()
 
 
@@ -38,6 +51,7 @@ def parse(item: AgentObject) -> Agent:
             generation=seen.generation,
             deletion_timestamp=seen.deletion_timestamp,
             finalizers=list(seen.finalizers),
+            annotations=seen.annotations.by_name,
         ),
         spec=_SPEC.decode(item.spec),
         status=msgspec.json.decode(item.status),

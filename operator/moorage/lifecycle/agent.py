@@ -27,6 +27,7 @@ from moorage.lifecycle.decision import (
     volume_lost,
     wants_run,
 )
+from moorage.lifecycle.edges import DECIDED
 from moorage.model.agent import DesiredState
 from moorage.model.observation import Observation, PodPhase, PodView, Unknown
 from moorage.model.record import AgentRecord, AgentState
@@ -47,6 +48,8 @@ def transition(record: AgentRecord, desired: Desired, seen: Observation) -> Deci
     if record.state is AgentState.RUNNING:
         decision = wishes.beside(decision, desired, world)
     after = storage.with_room(decision.record)
+    if after.state is not record.state and (record.state, after.state) not in DECIDED:
+        raise AssertionError(f"no agent goes from {record.state} to {after.state}")
     around = (*storage.meters(after, world), *recovery.fence(after, world), *_pruned(after, desired))
     decision = replace(decision, record=after, effects=(*around, *decision.effects))
     return wishes.until_due(recovery.until_due(decision, desired))

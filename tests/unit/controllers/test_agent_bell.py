@@ -10,12 +10,19 @@ import msgspec
 from moorage.controllers.agent_bell import AgentBell
 from moorage.controllers.objects import Objects
 from moorage.kube.agents import AgentObject
-from moorage.model.names import Key
+from moorage.model.names import ANNOTATION_SNAPSHOT_REQUESTED, Key
 
 
-def agent(name: str, **spec: Any) -> AgentObject:
+def agent(name: str, *, annotations: Mapping[str, str] | None = None, **spec: Any) -> AgentObject:
+    named = {
+        "name": name,
+        "namespace": "mn-acme",
+        "uid": name,
+        "resourceVersion": str(5 + len(annotations or {})),
+        "generation": 1,
+    }
     raw = {
-        "metadata": {"name": name, "namespace": "mn-acme", "uid": name, "resourceVersion": "5", "generation": 1},
+        "metadata": {**named, "annotations": annotations or {}},
         "spec": {"size": "small", "image": "localhost/x", **spec},
     }
     return msgspec.convert(raw | {"spec": msgspec.Raw(msgspec.json.encode(raw["spec"]))}, AgentObject)
@@ -74,3 +81,12 @@ def test_an_agent_that_vanished_in_a_gap_rings_urgently_and_is_forgotten() -> No
 def test_an_agent_that_does_not_fit_spoils_nothing() -> None:
     bells, _ = rung([agent("bad", size=7), agent("good")])
     assert bells == [("good", False)]
+
+
+def test_a_request_rings_and_other_annotations_do_not() -> None:
+    asked = {ANNOTATION_SNAPSHOT_REQUESTED: "now", "note": "x"}
+    bells, objects = rung([agent("one")], [agent("one", annotations={"note": "x"})], [agent("one", annotations=asked)])
+    assert bells == [("one", False)] * 2
+    kept = objects.agent(Key("Agent", "mn-acme", "one"))
+    assert kept is not None
+    assert kept.metadata.annotations == {ANNOTATION_SNAPSHOT_REQUESTED: "now"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from moorage.controllers.objects import Objects
-from moorage.model.names import FINALIZER, Key
+from moorage.model.names import ANNOTATION_SNAPSHOT_REQUESTED, FINALIZER, Key
 
 KEY = Key("Agent", "mn-acme", "helper")
 
@@ -30,6 +30,7 @@ def put(first: dict[str, Any], second: dict[str, Any]) -> bool:
         pytest.param({"uid": "2"}, id="another object has the name"),
         pytest.param({"deletionTimestamp": "2026-05-01T00:00:00Z"}, id="somebody asks for its deletion"),
         pytest.param({"finalizers": []}, id="our finalizer was taken away"),
+        pytest.param({"annotations": {ANNOTATION_SNAPSHOT_REQUESTED: "now"}}, id="somebody asks for a snapshot"),
     ],
 )
 def test_a_change_of_what_is_wished_is_news(change: dict[str, Any]) -> None:
