@@ -29,7 +29,7 @@ from moorage.lifecycle.decision import (
 )
 from moorage.lifecycle.edges import DECIDED
 from moorage.model.agent import DesiredState
-from moorage.model.observation import Observation, PodPhase, PodView, Unknown
+from moorage.model.observation import JobOutcome, Observation, PodPhase, PodView, Unknown
 from moorage.model.record import AgentRecord, AgentState
 
 # The operator was away, or many wallets reached zero at once.
@@ -83,12 +83,7 @@ def _running(record: AgentRecord, desired: Desired, world: World) -> Decision:
     if leftovers:  # never two at once: the others go first
         return Decision(record=record, effects=_delete(leftovers), wait_seconds=LOOK_AGAIN_SECONDS)
     if pod is None:
-        if _overdue(record):
-            return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
-        if (pause := backoff.left_seconds(record)) is not None:
-            return Decision(record=record, wait_seconds=pause)
-        blocked = desired.problem is not None or volume_lost(record, world.volumes)
-        return Decision(record=record, effects=() if blocked else (do.ApplyChildren(with_pod=True),))
+        return _starting(record, desired, world)
     if pod.deleting:
         return Decision(record=record, effects=_open(record, pod))
     if pod.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED):
@@ -98,7 +93,23 @@ def _running(record: AgentRecord, desired: Desired, world: World) -> Decision:
     if _outdated(pod, desired):
         return Decision(record=record, effects=(*_open(record, pod), do.DeletePod(pod.name, pod.uid)))
     keep: tuple[do.Effect, ...] = () if desired.problem else (do.ApplyChildren(with_pod=True),)
-    return Decision(record=record, effects=(*_open(record, pod), *keep))
+    opened = _open(record, pod)
+    # What the open run brings (when the credit ends) is in the record that is read next, and nobody rings for it.
+    look = LOOK_AGAIN_SECONDS if opened else None
+    return Decision(record=record, effects=(*opened, *keep), wait_seconds=look)
+
+
+def _starting(record: AgentRecord, desired: Desired, world: World) -> Decision:
+    """No pod is there: make one, unless something speaks against it."""
+    if _overdue(record):
+        return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
+    if (pause := backoff.left_seconds(record)) is not None:
+        return Decision(record=record, wait_seconds=pause)
+    if any(job.outcome is JobOutcome.ACTIVE for job in world.jobs):
+        # Its last word is given, but until its process has ended it may still have the volume open.
+        return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
+    blocked = desired.problem is not None or volume_lost(record, world.volumes)
+    return Decision(record=record, effects=() if blocked else (do.ApplyChildren(with_pod=True),))
 
 
 def _overdue(record: AgentRecord) -> bool:

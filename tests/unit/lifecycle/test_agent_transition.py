@@ -335,6 +335,18 @@ def test_a_settled_agent_keeps_its_record_and_asks_only_for_what_exists() -> Non
     assert after.effects == (do.ApplyChildren(with_pod=True),)
 
 
+def test_no_pod_starts_beside_a_mover(decisions: list[tuple[AgentRecord, Desired, Observation, Decision]]) -> None:
+    for _, _, world, after in decisions:
+        starts = do.ApplyChildren(with_pod=True) in after.effects and not world.pods
+        assert not (starts and any(one.outcome is JobOutcome.ACTIVE for one in world.jobs))  # type: ignore[union-attr]
+
+
+def test_an_opened_run_is_looked_at_again_although_nobody_rings() -> None:
+    after = transition(record(has_storage=True), desired(), seen((pod(),), (volume(),)))
+    assert do.OpenRun(pod()) in after.effects
+    assert after.wait_seconds == 2.0
+
+
 def test_a_top_up_before_the_stop_is_recorded_lets_the_agent_run_on() -> None:
     after = transition(record(AgentState.DRAINING), desired(), seen((pod(),)))
     assert after.record.state is AgentState.RUNNING
