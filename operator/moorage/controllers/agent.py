@@ -54,6 +54,7 @@ class AgentController:
         agent = self.objects.agent(key)
         if agent is None:
             return None
+        await self.applier.make_sure(agent.metadata.uid)
         # Observed before the record is read: what a mover reported is then never older than its Job's end.
         seen = self.world.agent(key.namespace, key.name, AgentUid(agent.metadata.uid))
         record = await self._record(agent)

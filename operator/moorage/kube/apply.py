@@ -15,6 +15,7 @@ from moorage.kube.objects import Identity, Job, Live, Pod, manifest_of
 from moorage.kube.observe import World
 from moorage.kube.remembered import Recent
 from moorage.model import clock
+from moorage.model.errors import Permanent
 from moorage.model.metadata import Metadata
 from moorage.model.names import FINALIZER
 
@@ -55,6 +56,8 @@ class Applier:
         self._stubborn: Recent[str, tuple[bytes, bytes]] = Recent(REMEMBERED_MAX)
         self._statuses: Recent[str, tuple[int, bytes]] = Recent(REMEMBERED_MAX)
         self._finalized: Recent[str, int] = Recent(REMEMBERED_MAX)
+        # By the uid of the owner: what we asked to be created, and were never told whether it was.
+        self._unanswered: Recent[str, frozenset[tuple[Kind, str]]] = Recent(REMEMBERED_MAX)
 
     async def apply(self, manifest: Manifest) -> bool:
         """Make one child be as the manifest says; raises Permanent(NAME_TAKEN) when the name is somebody else's."""
@@ -75,6 +78,17 @@ class Applier:
             # With the uid in it, an apply to an object that is gone is refused instead of bringing it back.
             body = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
             return self._written(kind, path, manifest, await self._client.apply(path, body))
+
+    async def make_sure(self, owner_uid: str) -> None:
+        """Learn what became of creations that were not answered; raises while the server does not say.
+
+        Until a watch shows it, such a child looks absent, and absence lets movers start beside pods.
+        """
+        for kind, path in self._unanswered.get(owner_uid) or ():
+            raw = await self._client.read(path)
+            if raw is not None:
+                self._world.store(kind, raw)
+        self._unanswered.drop(owner_uid)
 
     async def apply_status(
         self, kind: Kind, metadata: Metadata, wanted: Manifest, *, seen: Manifest | None = None
@@ -144,6 +158,18 @@ class Applier:
 
     async def _made(self, kind: Kind, path: str, manifest: Manifest) -> bytes:
         """Create an object; raises Conflict when the name is taken."""
+        owner = (ownership.controller_of(manifest) or {}).get("uid", "")
+        before = self._unanswered.get(owner) or frozenset()
+        self._unanswered.put(owner, before | {(kind, path)})
+        try:
+            made = await self._asked_to_make(kind, path, manifest)
+        except (Permanent, failures.Conflict, failures.Missing):
+            self._unanswered.put(owner, before)
+            raise
+        self._unanswered.put(owner, before)
+        return made
+
+    async def _asked_to_make(self, kind: Kind, path: str, manifest: Manifest) -> bytes:
         if kind in IMMUTABLE:  # never applied again, so nobody needs to know which fields were ours
             return await self._client.create(path.rpartition("/")[0], manifest)
         body = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": NEVER_A_VERSION}}

@@ -15,8 +15,8 @@ Manifest = Mapping[str, Any]
 def claim(live: Manifest, manifest: Manifest) -> None:
     """Return if the live object belongs to the manifest's owner; raise otherwise.
 
-    Conflict when it is a leftover of a former owner of the same name, which the garbage collector is removing;
-    Permanent(NAME_TAKEN) when it is somebody else's.
+    Conflict when it is a leftover of a former owner of the same name that is about to go;
+    Permanent(NAME_TAKEN) when it is somebody else's, or data of a former Agent, which nobody removes in passing.
     """
     ours, theirs = controller_of(manifest), controller_of(live)
     name = live["metadata"]["name"]
@@ -26,7 +26,8 @@ def claim(live: Manifest, manifest: Manifest) -> None:
         raise Permanent(Reason.NAME_TAKEN, f"{name} exists and is not managed here")
     if theirs is not None and theirs["uid"] == ours["uid"]:
         return
-    if theirs is not None and (theirs["kind"], theirs["name"]) == (ours["kind"], ours["name"]):
+    former = theirs is not None and (theirs["kind"], theirs["name"]) == (ours["kind"], ours["name"])
+    if former and _goes(live):
         raise Conflict(f"{name} still belongs to a former {ours['kind']} of the same name", retry_after_seconds=1.0)
     raise Permanent(Reason.NAME_TAKEN, f"{name} exists and has another owner")
 
@@ -39,6 +40,12 @@ def controller_of(manifest: Manifest) -> Manifest | None:
     if owner is None and LABEL_AGENT_UID in labels:
         return {"kind": "Agent", "name": labels.get(LABEL_AGENT), "uid": labels[LABEL_AGENT_UID]}
     return owner
+
+
+def _goes(live: Manifest) -> bool:
+    """Whether the garbage collector takes it with its owner, or somebody has asked for its deletion."""
+    metadata = live["metadata"]
+    return bool(metadata.get("ownerReferences") or metadata.get("deletionTimestamp"))
 
 
 def _is_managed(live: Manifest) -> bool:

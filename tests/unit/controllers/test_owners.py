@@ -90,6 +90,9 @@ class Applier:
 
     apply_status = set_finalizer = apply
 
+    async def make_sure(self, owner_uid: str) -> None:
+        """Everything was answered."""
+
 
 def _actuator(rung: list[Key]) -> Actuator:
     epoch = Epoch()

@@ -297,6 +297,47 @@ def test_leftover_of_a_former_agent_of_the_same_name_is_waited_for() -> None:
     staged(scene)
 
 
+def test_pod_whose_creation_was_not_answered_does_not_look_absent() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.server.mute_watches()
+        stage.server.script("post", "pods", Answer(lost=True))
+        with pytest.raises(Unavailable):
+            await stage.applier.apply(POD)
+        assert stage.world.live(POD) is None
+        stage.server.script("get", "pods", Answer(503))
+        with pytest.raises(Unavailable):  # who does not know decides nothing
+            await stage.applier.make_sure("agent-1")
+        await stage.applier.make_sure("agent-1")
+        assert stage.world.live(POD) is not None
+        stage.server.requests.clear()
+        await stage.applier.make_sure("agent-1")
+        assert stage.server.requests == []
+
+    staged(scene)
+
+
+@pytest.mark.parametrize(("deleting", "refused"), [(False, Permanent), (True, Conflict)], ids=["stays", "goes"])
+def test_data_of_a_former_agent_of_the_same_name_is_in_the_way_unless_it_goes(
+    deleting: bool, refused: type[Exception]
+) -> None:
+    def claim(uid: str) -> dict[str, Any]:
+        labels = {**LABELS, "moorage.dev/agent": "a", "moorage.dev/agent-uid": uid}
+        metadata: dict[str, Any] = {"name": "data-a-1", "namespace": "mn-a", "labels": labels}
+        return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": {}}
+
+    async def scene(stage: Stage) -> None:
+        former = claim("agent-0")
+        if deleting:
+            former["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        stage.server.put(kinds.PERSISTENT_VOLUME_CLAIM, former)
+        await virtual_time.passed(5.0)
+        with pytest.raises(refused):
+            await stage.applier.apply(claim("agent-1"))
+        assert stage.writes() == []
+
+    staged(scene)
+
+
 def test_object_that_is_being_deleted_is_left_alone() -> None:
     async def scene(stage: Stage) -> None:
         await stage.applier.apply(FILES)
