@@ -135,6 +135,7 @@ def _of_data(op: Operation) -> dict[str, Callable[[], Awaitable[float]]]:
         op.meters,
         exists=lambda uid, namespace, name: crds.agent_exists(op.client, uid, namespace, name),
         has_pods=op.world.has_pods,
+        ends=op.world.ends_of,
         epoch=lambda: op.epoch.current,
         grace=timedelta(days=op.settings.snapshot_grace_days),
     )

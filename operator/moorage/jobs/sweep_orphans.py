@@ -4,10 +4,11 @@ kopf never reports a deletion it missed, and a finalizer can be removed by hand,
 """
 
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
 
-from moorage.model.names import AgentUid
+from moorage.model import clock
+from moorage.model.names import AgentUid, PodUid
 from moorage.store.agents import Agents
 from moorage.store.ledger import Ledger
 from moorage.store.meters import Meters
@@ -15,6 +16,8 @@ from moorage.store.meters import Meters
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 600.0
+
+Ends = Iterable[tuple[PodUid, datetime]]  # of an agent's pods that have vanished
 
 
 class SweepOrphans:
@@ -28,6 +31,7 @@ class SweepOrphans:
         *,
         exists: Callable[[str, str, str], Awaitable[bool]],
         has_pods: Callable[[str], bool],
+        ends: Callable[[str], Ends],
         epoch: Callable[[], int],
         grace: timedelta,
     ) -> None:
@@ -36,6 +40,7 @@ class SweepOrphans:
         self._meters = meters
         self._exists = exists
         self._has_pods = has_pods
+        self._ends = ends
         self._epoch = epoch
         self._grace = grace
 
@@ -53,8 +58,11 @@ class SweepOrphans:
         if record is None:
             return
         if record.pod_uid is not None:
+            # Nobody is asked to pay from the pod's end until this sweep, if the kubelet said when it was.
+            ended_at = dict(self._ends(uid)).get(record.pod_uid)
+            ended_s = None if ended_at is None else clock.floor_seconds(ended_at)
             await self._ledger.close_run(
-                epoch=self._epoch(), pod_uid=record.pod_uid, ended_s=None, reason="AgentVanished"
+                epoch=self._epoch(), pod_uid=record.pod_uid, ended_s=ended_s, reason="AgentVanished"
             )
         for stored in record.stored:
             await self._meters.close_storage(epoch=self._epoch(), stored=stored)

@@ -116,6 +116,10 @@ class World:
         """Whether a pod of this agent is there, or may be there because the pods are not known yet."""
         return not self._pods.listed.is_set() or self._pod_children.any_of(uid)
 
+    def ends_of(self, uid: str) -> tuple[tuple[PodUid, datetime], ...]:
+        """When the pods of this agent that have vanished had ended, as far as the kubelet said."""
+        return self._endings.of(uid)
+
     def node_proofs(self) -> dict[str, int]:
         """For each Ready node the second up to which it has proven to be alive."""
         proofs: dict[str, int] = {}
