@@ -29,7 +29,7 @@ check: venv ## run the fast half: lint, types, layers and the tests that need no
 bench: venv ## run the benchmarks and write docs/benchmarks.md
 	@$(IN_VENV) tests.bench $(ARGS)
 
-soak: venv ## kill clients and servers of the ledger for an hour and print totals (`make soak ARGS='--minutes 2'`)
+soak: venv ## kill clients and servers of the ledger for an hour and print totals (`make soak ARGS='--simulation'`: the operator)
 	@$(IN_VENV) tests.soak $(ARGS)
 
 # On stderr, because what `make env` prints is for a shell to read.

@@ -243,20 +243,20 @@ class ApiServer:
     def _apply(self, place: Place, body: Manifest, manager: str, sub: str) -> web.StreamResponse:
         old = self.objects.get(place)
         metadata = body["metadata"]
-        refusal = _precondition(old, metadata, creates=not sub)
+        refusal = precondition(old, metadata, creates=not sub)
         if refusal is not None:
             return _refusal(refusal)
         before = self._applied.get((place, f"{manager}/{sub}"), {})
         wanted = {name: value for name, value in body.items() if (name == "status") == (sub == "status")}
         wanted["metadata"] = {name: value for name, value in metadata.items() if name not in ("uid", "resourceVersion")}
-        merged = self.canonical(_merge(_released(copy.deepcopy(old or {}), before, wanted), wanted))
+        new = self.canonical(merged(released(copy.deepcopy(old or {}), before, wanted), wanted))
         self._applied[place, f"{manager}/{sub}"] = wanted
         if old is None:
             self._next_uid += 1
-            merged["metadata"]["uid"] = f"uid-{self._next_uid}"
-        if merged != old:
-            merged = self._store(place, merged)
-        return web.json_response(merged, status=201 if old is None else 200)
+            new["metadata"]["uid"] = f"uid-{self._next_uid}"
+        if new != old:
+            new = self._store(place, new)
+        return web.json_response(new, status=201 if old is None else 200)
 
     def _create(self, plural: str, namespace: str, body: Manifest) -> web.StreamResponse:
         place = (plural, namespace, body["metadata"]["name"])
@@ -377,7 +377,8 @@ def _refusal(answer: Answer) -> web.StreamResponse:
     return web.json_response(status, status=answer.code, headers=headers)
 
 
-def _precondition(old: Manifest | None, metadata: Manifest, *, creates: bool) -> Answer | None:
+def precondition(old: Manifest | None, metadata: Manifest, *, creates: bool) -> Answer | None:
+    """Why an apply is refused before it is looked at, or None."""
     if old is None:
         if not creates:
             return Answer(404)
@@ -391,20 +392,21 @@ def _precondition(old: Manifest | None, metadata: Manifest, *, creates: bool) ->
     return None
 
 
-def _released(old: Manifest, before: Manifest, wanted: Manifest) -> Manifest:
+def released(old: Manifest, before: Manifest, wanted: Manifest) -> Manifest:
     """The object without what this field manager applied before and no longer wants."""
     for name, value in before.items():
         if name not in wanted:
             old.pop(name, None)
         elif isinstance(value, dict) and isinstance(wanted[name], dict) and isinstance(old.get(name), dict):
-            old[name] = _released(old[name], value, wanted[name])
+            old[name] = released(old[name], value, wanted[name])
     return old
 
 
-def _merge(old: Manifest, wanted: Manifest) -> Manifest:
+def merged(old: Manifest, wanted: Manifest) -> Manifest:
+    """The object with what this field manager wants."""
     for name, value in wanted.items():
         if isinstance(value, dict) and isinstance(old.get(name), dict):
-            old[name] = _merge(old[name], value)
+            old[name] = merged(old[name], value)
         elif value not in ([], None):  # left out, as the real one does
             old[name] = value
     return old

@@ -51,8 +51,11 @@ async def passed(seconds: float) -> None:
     """Let virtual time pass."""
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
-    loop.call_later(seconds, over.set_result, None)
-    await over
+    timer = loop.call_later(seconds, over.set_result, None)
+    try:
+        await over
+    finally:
+        timer.cancel()  # whoever waits may be cancelled first
 
 
 async def quiet(turns: int = 100) -> None:

@@ -3,6 +3,8 @@
 Takes turns between clients and servers that are killed and, in programs of their own, crash points and random orders of
 operations, each turn with a seed of its own, until both the minutes and the kills are over; then prints the totals. A
 failure ends it with the seed that makes it happen again.
+
+`python -m tests.soak --simulation [--seeds 200000] [--first 0]`: plays of the simulated house instead.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 from dev.postgres import Postgres
 from moorage.store.migrate import migrate
 from tests.integration.money import kills
+from tests.soak import plays
 
 KILLS_PER_TURN, KILLS_PER_CRASH = 500, 50
 MODULES = ("test_crash_points", "test_model", "test_lock_graph")
@@ -50,7 +53,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--kills", type=int, help="at least so many; 10000 for an hour, in proportion for less")
     parser.add_argument("--seed", default="", help="of the first turn; default: the time")
+    parser.add_argument("--simulation", action="store_true", help="plays of the simulated house instead")
+    parser.add_argument("--seeds", type=int, default=200_000, help="how many plays")
+    parser.add_argument("--first", type=int, default=0, help="the seed of the first play")
     arguments = parser.parse_args()
+    if arguments.simulation:
+        return plays.run(arguments.seeds, arguments.first, _say)
     kills_min = round(10_000 * min(1.0, arguments.minutes / 60)) if arguments.kills is None else arguments.kills
     first = arguments.seed or str(int(time.time()))
     totals, begun = Totals(), time.monotonic()

@@ -1,6 +1,8 @@
 """The doorbell of Agents: our own reflector, for they are many, and a deletion missed in a gap must ring too."""
 
 import logging
+import random
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -17,10 +19,19 @@ log = logging.getLogger(__name__)
 class AgentBell:
     """Watches Agents, keeps them in the cache, and rings for those that changed."""
 
-    def __init__(self, source: Source, objects: Objects, ring: Callable[[Key, bool], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        objects: Objects,
+        ring: Callable[[Key, bool], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
         self._objects = objects
         self._ring = ring
-        self._reflector = Reflector(source, View(kind=kinds.AGENT, type=AgentObject), self._changed)
+        view = View(kind=kinds.AGENT, type=AgentObject)
+        self._reflector = Reflector(source, view, self._changed, clock=clock, rng=rng)
 
     async def run(self) -> None:
         """Watch for ever."""
