@@ -30,6 +30,15 @@ async def test_restores_go_before_snapshots(world: World) -> None:
     assert set(order[3:]) == set(snapshots)
 
 
+async def test_scheduled_snapshots_go_after_those_of_agents_that_have_stopped(world: World) -> None:
+    first = await world.ask()
+    scheduled = [await world.ask_scheduled() for _ in range(2)]
+    stopped = [await world.ask() for _ in range(3)]
+    order = await world.drain()
+    # The fourth place goes by age, so that no schedule is starved.
+    assert order == [first, stopped[0], stopped[1], scheduled[0], stopped[2], scheduled[1]]
+
+
 async def test_a_tenant_with_one_snapshot_does_not_wait_for_all_of_another_one(world: World) -> None:
     await world.limits(3)
     for _ in range(20):

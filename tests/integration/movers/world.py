@@ -79,7 +79,19 @@ class World:
         """An attempt of an agent (a new one unless it is named), in the queue; returns its id."""
         return await self.ask_for(agent or await self.agent(tenant), await self.tenant(tenant), kind, node)
 
-    async def ask_for(self, agent: str, tenant_uid: uuid.UUID, kind: AttemptKind, node: str | None) -> str:
+    async def ask_scheduled(self, tenant: str = "acme") -> str:
+        """An attempt that a schedule asked for."""
+        agent, tenant_uid = await self.agent(tenant), await self.tenant(tenant)
+        return await self.ask_for(agent, tenant_uid, SNAPSHOT, None, SnapshotPurpose.SCHEDULE)
+
+    async def ask_for(
+        self,
+        agent: str,
+        tenant_uid: uuid.UUID,
+        kind: AttemptKind,
+        node: str | None,
+        purpose: SnapshotPurpose = SnapshotPurpose.SUSPENSION,
+    ) -> str:
         """The same with the application's connections alone, so that many can ask at once."""
         attempt_id = str(uuid.uuid4())
         new = NewAttempt(
@@ -88,7 +100,7 @@ class World:
             tenant_uid=TenantUid(str(tenant_uid)),
             snapshot_id=SnapshotId(str(uuid.uuid4())),
             kind=kind,
-            purpose=SnapshotPurpose.SUSPENSION if kind is SNAPSHOT else None,
+            purpose=purpose if kind is SNAPSHOT else None,
             object_key=f"s/{attempt_id}",
             wrapped_key=b"",
             volume_name="data",

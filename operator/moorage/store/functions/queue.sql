@@ -19,13 +19,13 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
         SELECT q.tenant_uid, coalesce((SELECT max(o.turn) FROM moorage.attempt o
                                        WHERE o.tenant_uid = q.tenant_uid AND o.turn IS NOT NULL), 0) AS turn
         FROM (SELECT DISTINCT tenant_uid FROM queue) q)
-    SELECT q.id, q.kind, q.node, q.created_at, CASE q.kind WHEN 'Restore' THEN 0 ELSE 1 END,
+    SELECT q.id, q.kind, q.node, q.created_at, CASE WHEN q.kind = 'Restore' THEN 0 WHEN q.purpose = 'Schedule' THEN 2 ELSE 1 END,
            coalesce(has.places, 0), tenants.turn
     FROM queue q JOIN tenants USING (tenant_uid) LEFT JOIN has USING (tenant_uid)
 $$;
 
 -- The attempt whose turn it is, NULL when nobody can be given a place. Restores go first, because somebody waits for
--- them; within a class the tenant that has the least. Every fourth place goes to the snapshot that has waited longest,
+-- them; scheduled snapshots last, because their agents run meanwhile; within a class the tenant that has the least. Every fourth place goes to the snapshot that has waited longest,
 -- whoever's it is, so that neither restores nor other tenants can hold it up for ever.
 CREATE FUNCTION moorage.next_mover(q moorage.mover_queue) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
 DECLARE
