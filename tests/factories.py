@@ -154,6 +154,7 @@ def desired(**changes: Any) -> Desired:
         "request": None,
         "schedule": None,
         "keep": 3,
+        "freezable": frozenset(),
     }
     return Desired(**base | changes)
 
@@ -214,6 +215,8 @@ def attempt(**changes: Any) -> Attempt:
         "state": AttemptState.STARTED,
         "created_at": NOW - timedelta(seconds=6),
         "granted_at": NOW - timedelta(seconds=5),
+        "copy": None,
+        "copy_asked_at": None,
         "purpose": None if changes.get("kind") is AttemptKind.RESTORE else SnapshotPurpose.SUSPENSION,
     }
     return Attempt(**base | changes)
@@ -259,6 +262,7 @@ def volume_view(**changes: Any) -> VolumeView:
         "mib": 1024,
         "node": "node",
         "node_lost": False,
+        "storage_class": "local-path",
     }
     return VolumeView(**base | changes)
 

@@ -35,6 +35,7 @@ from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore
 from moorage.providers.recorded_notices import RecordedNotices
 from moorage.services import object_stores
+from moorage.services.frozen_copies import FrozenCopies
 from moorage.services.keyring import Keyring, WrongRootKey
 from moorage.services.mover_sessions import MoverSessions
 from moorage.services.purges import Purges
@@ -134,16 +135,17 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     applier = Applier(base.client, world)
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
-    meters = Meters(base.database)
+    meters, copies = Meters(base.database), FrozenCopies(database=base.database, client=base.client)
     purges = Purges(rows=PurgeRows(base.database), store=base.store, notices=RecordedNotices(), metrics=metrics)
     actuator = Actuator(
         client=base.client, applier=applier, agents=agents, ledger=ledger, meters=meters, platform=platform,
-        epoch=epoch, ring=ring, snapshots=snapshots, purges=purges,
+        epoch=epoch, ring=ring, snapshots=snapshots, copies=copies, purges=purges,
         snapshot_grace=timedelta(days=settings.snapshot_grace_days), metrics=metrics,
     )  # fmt: skip
     controllers["Agent"] = AgentController(
         objects=objects, world=world, applier=applier, agents=agents, ledger=ledger, actuator=actuator,
-        platform=platform, epoch=epoch, warm_window=timedelta(seconds=settings.warm_window_seconds),
+        platform=platform, epoch=epoch, freezable=lambda: copies.storage_classes,
+        warm_window=timedelta(seconds=settings.warm_window_seconds),
         node_lost_after=timedelta(seconds=settings.node_lost_seconds),
         grace=timedelta(days=settings.purge_grace_days),
     ).reconcile  # fmt: skip
@@ -159,10 +161,9 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters,
         leadership=Leadership(base.database, knobs.instance(settings)),
-        outbox=Outbox(base.database), snapshots=snapshots, purges=purges,
+        outbox=Outbox(base.database), snapshots=snapshots, copies=copies, purges=purges,
         prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, world=world,
-        objects=objects,
-        queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
+        objects=objects, queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.prove_snapshots import ProveSnapshots
 from moorage.jobs.purge_data import PurgeData
 from moorage.jobs.settle_wallets import SettleWallets
+from moorage.jobs.sweep_copies import SweepCopies
 from moorage.jobs.sweep_orphans import SweepOrphans
 from moorage.jobs.sweep_uploads import SweepUploads
 from moorage.jobs.write_statements import WriteStatements
@@ -38,6 +39,7 @@ from moorage.model.offer import Platform
 from moorage.observability import Metrics
 from moorage.probes import Health
 from moorage.services.deposits import Deposits
+from moorage.services.frozen_copies import FrozenCopies
 from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
 from moorage.services.witness import Witness
@@ -75,6 +77,7 @@ class Operation:
     snapshots: Snapshots
     prove_snapshots: ProveSnapshots
     purges: Purges
+    copies: FrozenCopies
     witness: Witness
     proof: Database
     """Acts as moorage_verify."""
@@ -143,6 +146,7 @@ def _of_data(op: Operation) -> dict[str, Callable[[], Awaitable[float]]]:
     return {
         "sweep_orphans": sweep.sweep,
         "sweep_uploads": SweepUploads(op.snapshots).sweep,
+        "sweep_copies": SweepCopies(op.copies, lambda: op.epoch.current).sweep,
         "test_restores": op.prove_snapshots.restore,
         "count_snapshots": op.prove_snapshots.count,
         "tell_of_purges": purge.tell,

@@ -293,6 +293,8 @@ class ApiServer:
                 at: Any = int(last) if isinstance(target, list) else last
                 if op["op"] == "test" and target[at] != op["value"]:
                     return _refusal(Answer(422, message="the server rejected our request"))
+                if op["op"] == "replace":
+                    target[at] = op["value"]
                 if op["op"] == "remove":
                     del target[at]
             except (KeyError, IndexError):

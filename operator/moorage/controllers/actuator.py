@@ -22,6 +22,7 @@ from moorage.model.offer import Platform
 from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState
 from moorage.model.snapshots import Failure
 from moorage.observability import Metrics
+from moorage.services.frozen_copies import FrozenCopies
 from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
@@ -44,6 +45,7 @@ class Actuator:
     meters: Meters
     snapshots: Snapshots
     purges: Purges
+    copies: FrozenCopies
     platform: Platform
     epoch: Epoch
     snapshot_grace: timedelta
@@ -60,7 +62,9 @@ class Actuator:
             case do.ApplyVolume():
                 await self._apply_children(agent, record, with_pod=False)
             case do.RunMover():
-                await self._run_mover(agent, record, effect)
+                await self._run_mover(agent, effect)
+            case do.FreezeVolume() | do.GiveUpCopy():
+                await self._freeze(agent, record, effect)
             case do.DeletePod(name, uid):
                 await self._delete(kinds.POD, record.namespace, name, uid)
             case do.DropMover(name, uid):
@@ -102,17 +106,23 @@ class Actuator:
         for manifest in children:
             await self.applier.apply(manifest)
 
-    async def _run_mover(self, agent: Agent, record: AgentRecord, run: do.RunMover) -> None:
+    async def _run_mover(self, agent: Agent, run: do.RunMover) -> None:
         build = desired_mover.capture_job if run.kind is AttemptKind.SNAPSHOT else desired_mover.restore_job
-        volume = names.agent_volume(record.name, record.volume_generation)
         job = build(
             agent,
             attempt_id=run.attempt_id,
-            volume_name=volume,
+            volume_name=run.volume_name,
             limit_seconds=run.limit_seconds,
             platform=self.platform,
         )
         await self.applier.apply(job)
+
+    async def _freeze(self, agent: Agent, record: AgentRecord, effect: do.FreezeVolume | do.GiveUpCopy) -> None:
+        epoch, attempt_id = self.epoch.current, effect.attempt_id
+        if isinstance(effect, do.GiveUpCopy):
+            await self.copies.give_up(epoch=epoch, attempt_id=attempt_id)
+        elif await self.copies.freeze(epoch=epoch, agent=agent, attempt_id=attempt_id, volume=effect.volume):
+            self.ring(Key("Agent", record.namespace, record.name), True)
 
     async def _delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         path = kinds.object_path(kind, namespace, name)

@@ -1,5 +1,6 @@
 """Reconcile one Agent: observe, decide, act, report."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -45,6 +46,7 @@ class AgentController:
     actuator: Actuator
     platform: Platform
     epoch: Epoch
+    freezable: Callable[[], frozenset[str]]  # storage classes whose volumes can be frozen now
     warm_window: timedelta
     node_lost_after: timedelta = timedelta(minutes=5)
     grace: timedelta = timedelta(days=30)
@@ -140,6 +142,7 @@ class AgentController:
             schedule=snapshots.schedule,
             keep=snapshots.keep,
             grace=self.grace,
+            freezable=self.freezable(),
         )
 
     async def _report(

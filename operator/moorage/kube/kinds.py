@@ -36,7 +36,17 @@ RESOURCE_QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 JOB = Kind("batch/v1", "Job", "jobs")
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
+STORAGE_CLASS = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+
+# Of a CSI driver, where a cluster has one that can snapshot.
+VOLUME_SNAPSHOT = Kind("snapshot.storage.k8s.io/v1", "VolumeSnapshot", "volumesnapshots")
+VOLUME_SNAPSHOT_CLASS = Kind(
+    "snapshot.storage.k8s.io/v1", "VolumeSnapshotClass", "volumesnapshotclasses", namespaced=False
+)
+VOLUME_SNAPSHOT_CONTENT = Kind(
+    "snapshot.storage.k8s.io/v1", "VolumeSnapshotContent", "volumesnapshotcontents", namespaced=False
+)
 
 ALL: tuple[Kind, ...] = (
     AGENT,
@@ -53,7 +63,11 @@ ALL: tuple[Kind, ...] = (
     NETWORK_POLICY,
     JOB,
     NODE,
+    STORAGE_CLASS,
     LEASE,
+    VOLUME_SNAPSHOT,
+    VOLUME_SNAPSHOT_CLASS,
+    VOLUME_SNAPSHOT_CONTENT,
 )
 
 # Our own kinds by the word that stands in a work queue key.

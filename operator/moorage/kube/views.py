@@ -148,6 +148,7 @@ def volume_view(claim: Live, *, node_lost: bool = False) -> VolumeView:
         mib=capacity_mib(claim),
         node=node_of(claim),
         node_lost=node_lost,
+        storage_class=(claim.spec or {}).get("storageClassName"),
     )
 
 

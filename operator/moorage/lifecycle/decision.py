@@ -29,6 +29,7 @@ class Desired:
     request: str | None  # changes when somebody asks for a snapshot
     schedule: str | None  # a cron line
     keep: int  # verified snapshots
+    freezable: frozenset[str]  # storage classes whose volumes can be frozen
     recovery: Recovery = Recovery.MANUAL
     node_lost_after: timedelta = timedelta(minutes=5)  # how long a node is silent before it counts as lost
     grace: timedelta = timedelta(days=30)  # how long data is kept for an empty wallet

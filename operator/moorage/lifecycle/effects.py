@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from moorage.model.names import PodUid
-from moorage.model.observation import PodView
+from moorage.model.observation import PodView, VolumeView
 from moorage.model.rates import Stored
 from moorage.model.record import AttemptKind, SnapshotPurpose
 
@@ -80,7 +80,23 @@ class RunMover:
 
     attempt_id: str
     kind: AttemptKind
+    volume_name: str
     limit_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeVolume:
+    """Bring a frozen copy of the volume one step nearer, for the attempt's mover to read."""
+
+    attempt_id: str
+    volume: VolumeView
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpCopy:
+    """Ask no longer for a frozen copy: the mover reads the volume itself."""
+
+    attempt_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +170,8 @@ Effect = (
     | BeginAttempt
     | StartAttempt
     | RunMover
+    | FreezeVolume
+    | GiveUpCopy
     | CommitAttempt
     | VerifyAttempt
     | FailAttempt

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from moorage.lifecycle import effects as do
-from moorage.lifecycle import storage
+from moorage.lifecycle import frozen, storage
 from moorage.lifecycle.decision import (
     FRESH,
     LOOK_AGAIN_SECONDS,
@@ -20,6 +20,7 @@ from moorage.lifecycle.decision import (
     next_generation,
     wants_run,
 )
+from moorage.model import names
 from moorage.model.observation import JobOutcome, VolumeView
 from moorage.model.record import AgentRecord, AgentState, Attempt, AttemptKind, AttemptState, SnapshotPurpose
 
@@ -45,7 +46,8 @@ def snapshotting(record: AgentRecord, desired: Desired, world: World) -> Decisio
             return Decision(record=record, effects=(do.FailAttempt(attempt.id, "CalledOff"),), again=True)
         return Decision(record=enter(record, AgentState.DRAINING, **FRESH), again=True)
     if comes_back(record, desired):
-        if attempt is not None and (attempt.state in CAPTURED or (attempt.state in OVER and is_capture(attempt))):
+        read = attempt is not None and (attempt.state in CAPTURED or frozen.reads_copy(attempt))
+        if read or (attempt is not None and attempt.state in OVER and is_capture(attempt)):
             return _leave(record, world)
         if attempt is None or not is_capture(attempt) or attempt.state is AttemptState.CREATED:
             return _call_off(record, world, AgentState.RUNNING)
@@ -57,7 +59,7 @@ def snapshotting(record: AgentRecord, desired: Desired, world: World) -> Decisio
         case AttemptState.CREATED:
             return queued(record, attempt)
         case AttemptState.STARTED:
-            return _moving(record, world, AttemptKind.SNAPSHOT)
+            return frozen.step(record, desired, world) or moving(record, world)
         case AttemptState.UPLOADED:
             return Decision(record=record, effects=(do.CommitAttempt(attempt.id),), again=True)
         case _:
@@ -92,7 +94,7 @@ def restoring(record: AgentRecord, desired: Desired, world: World) -> Decision:
         case AttemptState.CREATED:
             return queued(record, attempt)
         case AttemptState.STARTED:
-            return _moving(record, world, AttemptKind.RESTORE)
+            return moving(record, world)
         case AttemptState.UPLOADED | AttemptState.COMMITTED:
             return Decision(record=record, effects=(do.VerifyAttempt(attempt.id),), again=True)
         case _:
@@ -133,7 +135,8 @@ def queued(record: AgentRecord, attempt: Attempt) -> Decision:
     return Decision(record=record, effects=(do.StartAttempt(attempt.id),), again=True)
 
 
-def _moving(record: AgentRecord, world: World, kind: AttemptKind) -> Decision:
+def moving(record: AgentRecord, world: World) -> Decision:
+    """A mover is at work, until it reports or its time is over."""
     attempt = record.attempt
     assert attempt is not None
     assert attempt.granted_at is not None  # the database has a constraint that says the same
@@ -143,10 +146,13 @@ def _moving(record: AgentRecord, world: World, kind: AttemptKind) -> Decision:
     if late or (job is not None and job.outcome is not JobOutcome.ACTIVE):
         # The record was read after the Job was seen: a mover that had reported would have moved the attempt on.
         return Decision(record=record, effects=(do.FailAttempt(attempt.id, "MoverFailed"),), again=True)
-    volume: tuple[do.Effect, ...] = (do.ApplyVolume(),) if kind is AttemptKind.RESTORE else ()
-    if job is None:
-        return Decision(record=record, effects=(*volume, do.RunMover(attempt.id, kind, limit)), wait_seconds=60.0)
-    return Decision(record=record, effects=volume, wait_seconds=60.0)
+    target: tuple[do.Effect, ...] = (do.ApplyVolume(),) if attempt.kind is AttemptKind.RESTORE else ()
+    if job is not None:
+        return Decision(record=record, effects=target, wait_seconds=60.0)
+    own = names.agent_volume(record.name, record.volume_generation)
+    name = names.frozen_copy(attempt.id) if frozen.reads_copy(attempt) else own
+    run = do.RunMover(attempt.id, attempt.kind, name, limit)
+    return Decision(record=record, effects=(*target, run), wait_seconds=60.0)
 
 
 def after_stop(record: AgentRecord) -> Decision:
@@ -154,14 +160,14 @@ def after_stop(record: AgentRecord) -> Decision:
     attempt = record.attempt
     if attempt is None or attempt.state in OVER:
         return Decision(record=enter(record, AgentState.SNAPSHOTTING, **FRESH), again=True)
-    if attempt.state in CAPTURED:
+    if attempt.state in CAPTURED or attempt.copy is not None:  # what was frozen is older than the volume
         return Decision(record=record, effects=(do.FailAttempt(attempt.id, "CalledOff"),), again=True)
     return Decision(record=enter(record, AgentState.SNAPSHOTTING), again=True)
 
 
 def _leave(record: AgentRecord, world: World) -> Decision:
-    """The volume has been read and is free again: the agent runs on, and the rest of the attempt happens beside it."""
-    if world.jobs:
+    """The volume was read, or frozen, and is free again: the agent runs on, the rest of the attempt is beside it."""
+    if world.jobs and not frozen.reads_copy(record.attempt):
         return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
     return Decision(record=enter(record, AgentState.RUNNING, incarnation=record.incarnation + 1), again=True)
 

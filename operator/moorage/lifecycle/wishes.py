@@ -2,14 +2,14 @@
 
 Only data that nobody writes makes a consistent copy. So the attempt first gets its turn while the agent runs; then the
 pod is stopped, the mover reads the volume, and the agent is started again. Completing the object and reading it back
-happen beside the agent, which has its volume back by then.
+happen beside the agent, which has its volume back by then; where the volume can be frozen, so does the mover's work.
 """
 
 from dataclasses import replace
 from datetime import timedelta
 
 from moorage.lifecycle import effects as do
-from moorage.lifecycle import schedule, snapshot
+from moorage.lifecycle import frozen, schedule, snapshot
 from moorage.lifecycle.decision import (
     LOOK_AGAIN_SECONDS,
     Decision,
@@ -17,6 +17,7 @@ from moorage.lifecycle.decision import (
     World,
     current_pod,
     current_volume,
+    drop,
     enter,
     is_capture,
     sooner,
@@ -76,7 +77,7 @@ def objection(record: AgentRecord, spec: AgentSpec) -> Reason | None:
 
 
 def beside(decision: Decision, desired: Desired, world: World) -> Decision:
-    """What a running agent's decision becomes with the next step of a snapshot; movers never run beside it."""
+    """What a running agent's decision becomes with the next step of a snapshot; no mover reads its volume beside it."""
     record = decision.record
     if record.state is not AgentState.RUNNING:
         return decision
@@ -102,6 +103,8 @@ def _next(record: AgentRecord, desired: Desired, world: World) -> Decision:
     match attempt.state:
         case AttemptState.CREATED:
             return snapshot.queued(record, attempt)
+        case AttemptState.STARTED if frozen.reads_copy(attempt):
+            return snapshot.moving(record, world)
         case AttemptState.STARTED if is_capture(attempt) and record.wish is not None and desired.problem is None:
             # From here on the pod goes, whatever else is decided: the mover's turn has come.
             return Decision(record=replace(enter(record, AgentState.DRAINING), stop_recorded=True), again=True)
@@ -113,9 +116,10 @@ def _next(record: AgentRecord, desired: Desired, world: World) -> Decision:
             return Decision(record=record, effects=(do.VerifyAttempt(attempt.id),), wait_seconds=LOOK_AGAIN_SECONDS)
         case AttemptState.VERIFIED:
             wish = None if is_capture(attempt) else record.wish
-            return Decision(record=replace(record, wish=wish, attempt=None, failures=0, retry_at=None), again=True)
+            over = replace(record, wish=wish, attempt=None, failures=0, retry_at=None)
+            return Decision(record=over, effects=drop(world.jobs), again=True)
         case AttemptState.FAILED:
-            return _failed(record, attempt)
+            return replace(_failed(record, attempt), effects=drop(world.jobs))
 
 
 def _begun(record: AgentRecord, desired: Desired, world: World) -> Decision:
@@ -124,6 +128,8 @@ def _begun(record: AgentRecord, desired: Desired, world: World) -> Decision:
         return Decision(record=record)
     if pod is None or not pod.node_ready or volume is None or not volume.bound or volume.deleting:
         return Decision(record=record)
+    if world.jobs:  # of the attempt before
+        return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
     earliest = record.retry_at or record.now
     if record.snapshot is not None:
         earliest = max(earliest, record.snapshot.taken_at + REST_BETWEEN)

@@ -38,6 +38,8 @@ LABEL_AGENT_UID = f"{GROUP}/agent-uid"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
 LABEL_GENERATION = f"{GROUP}/volume-generation"
 LABEL_TENANT = f"{GROUP}/tenant"
+# On the VolumeSnapshotClass that the platform has chosen for a driver.
+LABEL_SNAPSHOT_CLASS = f"{GROUP}/snapshot-class"
 ANNOTATION_SPEC_HASH = f"{GROUP}/spec-hash"
 
 ANNOTATION_SNAPSHOT_REQUESTED = f"{GROUP}/snapshot-requested"
@@ -90,6 +92,11 @@ def number_of(name: str) -> int:
 def mover_job(attempt_id: str) -> str:
     """The Job of one snapshot or restore attempt (attempt ids are UUIDs)."""
     return f"mover-{attempt_id}"
+
+
+def frozen_copy(attempt_id: str) -> str:
+    """The VolumeSnapshot that an attempt reads from, and the claim made from it: named by the attempt, never reused."""
+    return f"frozen-{attempt_id}"
 
 
 def snapshot_object_key(tenant_uid: str, snapshot_id: str, attempt_id: str) -> str:

@@ -62,6 +62,7 @@ class VolumeView:
     mib: int | None  # its capacity, once it is bound
     node: str | None  # where its first pod was placed; None when nobody says
     node_lost: bool  # the node it was made for is silent or gone
+    storage_class: str | None
 
 
 class JobOutcome(StrEnum):

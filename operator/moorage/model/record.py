@@ -41,6 +41,14 @@ class SnapshotPurpose(StrEnum):
     DELETION = "Deletion"  # the agent is being deleted
 
 
+class CopyState(StrEnum):
+    """How a frozen copy of a volume stands; without one, the mover reads the volume itself."""
+
+    ASKED = "Asked"
+    READY = "Ready"  # it holds what the volume held: the agent may run on
+    GIVEN_UP = "GivenUp"
+
+
 class AttemptState(StrEnum):
     """How far a mover attempt has come; a restore goes from Uploaded to Verified at once."""
 
@@ -63,6 +71,8 @@ class Attempt:
     created_at: datetime
     granted_at: datetime | None  # its place in the mover queue; None while it waits for one
     purpose: SnapshotPurpose | None  # None for a restore
+    copy: CopyState | None  # the frozen copy that its mover reads; None without one
+    copy_asked_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from moorage.model.record import (
     Attempt,
     AttemptKind,
     AttemptState,
+    CopyState,
     Grace,
     SnapshotFacts,
     SnapshotPurpose,
@@ -29,7 +30,7 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        to_timestamp(money.clock()) AS now,
        t.id::text AS attempt_id, t.snapshot_id::text AS attempt_snapshot_id, t.kind AS attempt_kind,
        t.state AS attempt_state, t.created_at AS attempt_created_at, t.granted_at AS attempt_granted_at,
-       t.purpose AS attempt_purpose,
+       t.purpose AS attempt_purpose, f.state AS attempt_copy, f.asked_at AS attempt_copy_asked_at,
        a.snapshot_id::text AS snapshot_id, a.restore_id::text AS restore_id, a.wish, a.request_seen, a.schedule,
        a.next_snapshot_at,
        ARRAY(SELECT (s.id::text, s.taken_at, s.object_bytes, s.disk_bytes, s.file_count,
@@ -49,6 +50,7 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
 FROM moorage.agent a
 JOIN money.wallet w ON w.id = a.wallet_id
 LEFT JOIN moorage.attempt t ON t.id = a.attempt_id
+LEFT JOIN moorage.frozen_copy f ON f.attempt_id = t.id
 WHERE a.uid = $1
 """
 
@@ -120,6 +122,8 @@ def _attempt(row: Any) -> Attempt | None:
         state=AttemptState(row["attempt_state"]),
         created_at=row["attempt_created_at"],
         granted_at=row["attempt_granted_at"],
+        copy=CopyState(row["attempt_copy"]) if row["attempt_copy"] else None,
+        copy_asked_at=row["attempt_copy_asked_at"],
         purpose=SnapshotPurpose(row["attempt_purpose"]) if row["attempt_purpose"] else None,
     )
 

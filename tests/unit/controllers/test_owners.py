@@ -105,6 +105,7 @@ def _actuator(rung: list[Key]) -> Actuator:
         "meters": Meters(),
         "snapshots": None,
         "purges": None,
+        "copies": None,
     }
     return Actuator(
         **fakes,
@@ -128,6 +129,7 @@ def _controller(agent: Agent, agents: Agents, actuator: Actuator) -> AgentContro
         actuator=actuator,
         platform=factories.platform(),
         epoch=actuator.epoch,
+        freezable=frozenset,
         warm_window=timedelta(days=1),
         grace=timedelta(days=30),
     )

@@ -36,7 +36,7 @@ class Snapshots:
 def _start(snapshots: Snapshots) -> Metrics:
     epoch, metrics = Epoch(), Metrics()
     epoch.lead(1)
-    unused: Any = dict.fromkeys(("client", "applier", "agents", "ledger", "meters", "purges"))
+    unused: Any = dict.fromkeys(("client", "applier", "agents", "ledger", "meters", "purges", "copies"))
     actuator = Actuator(
         **unused,
         snapshots=snapshots,

@@ -1,6 +1,7 @@
 """The transition over the full product of states, wishes and observations: what may never happen, never does."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from moorage.model.record import (
     Attempt,
     AttemptKind,
     AttemptState,
+    CopyState,
     Grace,
     SnapshotFacts,
     SnapshotPurpose,
@@ -75,6 +77,7 @@ def volume(generation: int = 1, **changes: object) -> VolumeView:
         mib=1024,
         node="node",
         node_lost=False,
+        storage_class="local-path",
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
 
@@ -98,6 +101,8 @@ def attempt(state: AttemptState, kind: AttemptKind = AttemptKind.SNAPSHOT, **cha
         state=state,
         created_at=NOW,
         granted_at=NOW,
+        copy=None,
+        copy_asked_at=None,
         purpose=None if kind is AttemptKind.RESTORE else SnapshotPurpose.SUSPENSION,
     )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked by the dataclass
@@ -177,6 +182,9 @@ def records() -> Iterator[AgentRecord]:
     attempts += [attempt(state, kind) for state in AttemptState for kind in AttemptKind]
     attempts += [attempt(AttemptState.CREATED, kind, granted_at=None) for kind in AttemptKind]
     attempts += [attempt(AttemptState.VERIFIED, AttemptKind.RESTORE, snapshot_id=OTHER.id)]
+    attempts += [
+        attempt(AttemptState.STARTED, copy=copy, copy_asked_at=NOW) for copy in (CopyState.ASKED, CopyState.READY)
+    ]
     held = ((None, None), ("volume-1", "pod-1"), ("volume-1", None), ("lost", None))
     for state, tried, (data, metered), asked in itertools.product(AgentState, attempts, held, ASKED):
         if asked and data != "volume-1":  # nothing is asked for of an agent without data
@@ -220,7 +228,7 @@ PODS = (
 VOLUMES = ((), (volume(),), (volume(deleting=True), volume(2)))
 JOBS = ((), (job(),), (job(JobOutcome.FAILED),))
 WISHES = (
-    desired(recovery=Recovery.FROM_SNAPSHOT),
+    desired(recovery=Recovery.FROM_SNAPSHOT, freezable=frozenset({"local-path"})),
     desired(state=DesiredState.SUSPENDED),
     desired(deleting=True),
     desired(problem=Reason.SIZE_UNKNOWN, pod_hash=None),
@@ -272,12 +280,29 @@ def test_no_start_with_an_empty_disk_when_the_volume_is_lost(
             assert do.ApplyChildren(with_pod=True) not in after.effects
 
 
-def test_a_mover_reads_only_when_no_pod_is_left(
+def test_a_volume_is_read_or_frozen_only_when_no_pod_is_left(
     decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
 ) -> None:
-    for _, _, world, after in decisions:
-        if any(isinstance(effect, do.RunMover) and effect.kind is AttemptKind.SNAPSHOT for effect in after.effects):
-            assert world.pods == ()
+    asked = Counter[type[do.Effect]]()
+    for before, _, world, after in decisions:
+        for effect in after.effects:
+            if isinstance(effect, do.FreezeVolume):
+                assert world.pods == ()
+            elif isinstance(effect, do.RunMover) and effect.kind is AttemptKind.SNAPSHOT:
+                own = effect.volume_name == f"data-helper-{before.volume_generation}"
+                copied = before.attempt is not None and before.attempt.copy is CopyState.READY
+                assert own != copied
+                assert world.pods == () or copied
+            asked[type(effect)] += 1
+    assert asked[do.FreezeVolume] > 0
+
+
+def test_what_was_frozen_while_it_ran_on_is_never_the_snapshot_of_its_stop(
+    decisions: list[tuple[AgentRecord, Desired, Observation, Decision]],
+) -> None:
+    for before, _, _, after in decisions:
+        if before.state is AgentState.DRAINING and after.record.state is AgentState.SNAPSHOTTING:
+            assert after.record.attempt is None or after.record.attempt.copy is None
 
 
 def test_the_current_volume_is_never_freed(

@@ -89,7 +89,7 @@ def test_a_mover_has_as_long_as_its_data_is_large(
         return decide(record, volumes=volumes)
 
     in_time, late = (after(timedelta(seconds=limit_seconds + more)) for more in (0, 1))
-    assert do.RunMover(factories.ATTEMPT_ID, kind, limit_seconds) in in_time.effects
+    assert do.RunMover(factories.ATTEMPT_ID, kind, "data-helper-1", limit_seconds) in in_time.effects
     assert do.FailAttempt(factories.ATTEMPT_ID, "MoverFailed") in late.effects
 
 
