@@ -17,6 +17,11 @@ from moorage.store.movers import Movers
 from moorage.store.snapshots import NewAttempt, SnapshotRows
 
 EPOCH = 0
+KEPT = """
+INSERT INTO moorage.snapshot (id, agent_uid, tenant_uid, attempt_id, object_key, wrapped_key, taken_at, object_bytes,
+                              plain_bytes, file_count, sha256, verified_at, purpose)
+VALUES ($1::uuid, $2, $3, $1::uuid, $1::uuid::text, '', clock_timestamp(), 1, 1, 1, sha256(''), clock_timestamp(), 'Suspension')
+"""
 SNAPSHOT, RESTORE = AttemptKind.SNAPSHOT, AttemptKind.RESTORE
 
 
@@ -93,12 +98,14 @@ class World:
         purpose: SnapshotPurpose = SnapshotPurpose.SUSPENSION,
     ) -> str:
         """The same with the application's connections alone, so that many can ask at once."""
-        attempt_id = str(uuid.uuid4())
+        attempt_id, snapshot_id = str(uuid.uuid4()), str(uuid.uuid4())
+        if kind is RESTORE:
+            await self.database.run(KEPT, snapshot_id, agent, tenant_uid)
         new = NewAttempt(
             id=attempt_id,
             agent_uid=AgentUid(agent),
             tenant_uid=TenantUid(str(tenant_uid)),
-            snapshot_id=SnapshotId(str(uuid.uuid4())),
+            snapshot_id=SnapshotId(snapshot_id),
             kind=kind,
             purpose=purpose if kind is SNAPSHOT else None,
             object_key=f"s/{attempt_id}",
