@@ -145,7 +145,7 @@ def _of_data(op: Operation) -> dict[str, Callable[[], Awaitable[float]]]:
     purge = PurgeData(op.purges, lambda: op.epoch.current)
     return {
         "sweep_orphans": sweep.sweep,
-        "sweep_uploads": SweepUploads(op.snapshots).sweep,
+        "sweep_uploads": SweepUploads(op.snapshots, lambda: op.epoch.current).sweep,
         "sweep_copies": SweepCopies(op.copies, lambda: op.epoch.current).sweep,
         "test_restores": op.prove_snapshots.restore,
         "count_snapshots": op.prove_snapshots.count,

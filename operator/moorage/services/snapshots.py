@@ -115,8 +115,10 @@ class Snapshots:
         await self._store.delete(attempt.object_key)
         await self._leftovers.swept(attempt_id)
 
-    async def sweep(self) -> int:
-        """Remove what failed attempts have left behind while the store was away; returns how many were looked at."""
+    async def sweep(self, *, epoch: int) -> int:
+        """Remove what attempts have left behind that failed while the store was away, or that nobody is on any more;
+        returns how many were looked at."""
+        await self._leftovers.end_abandoned(epoch)
         attempt_ids = await self._leftovers.unswept(SWEEP_MAX)
         for attempt_id in attempt_ids:
             await self._discard_quietly(attempt_id)

@@ -202,7 +202,7 @@ async def test_a_failed_attempt_leaves_nothing_in_the_store(world: World) -> Non
     assert world.gateway.unfinished(world.bucket) != []
     await world.snapshots.fail(epoch=EPOCH, attempt_id=attempt_id, code=Failure.CALLED_OFF)
     assert world.gateway.unfinished(world.bucket) == []
-    assert await world.snapshots.sweep() == 0
+    assert await world.snapshots.sweep(epoch=EPOCH) == 0
 
 
 async def test_what_a_mover_that_failed_left_is_removed_by_the_next_attempt(world: World) -> None:
@@ -215,7 +215,7 @@ async def test_what_a_mover_that_failed_left_is_removed_by_the_next_attempt(worl
     row = await drive(world, world.snapshots, second, volume)
     assert row.state is AttemptState.VERIFIED
     assert world.gateway.unfinished(world.bucket) == []
-    assert await world.snapshots.sweep() == 0
+    assert await world.snapshots.sweep(epoch=EPOCH) == 0
 
 
 async def test_a_failure_while_the_store_is_away_is_swept_later(world: World) -> None:
@@ -225,8 +225,8 @@ async def test_a_failure_while_the_store_is_away_is_swept_later(world: World) ->
     await world.snapshots.fail(epoch=EPOCH, attempt_id=attempt_id, code=Failure.CALLED_OFF)
     assert (await world.row(attempt_id)).state is AttemptState.FAILED
     world.gateway.start()
-    assert await world.snapshots.sweep() == 1
-    assert await world.snapshots.sweep() == 0
+    assert await world.snapshots.sweep(epoch=EPOCH) == 1
+    assert await world.snapshots.sweep(epoch=EPOCH) == 0
     assert world.gateway.unfinished(world.bucket) == []
 
 
@@ -366,7 +366,7 @@ async def test_a_failed_restore_leaves_the_snapshot_alone(world: World) -> None:
     attempt_id = await world.begin(AttemptKind.RESTORE)
     await world.snapshots.fail(epoch=EPOCH, attempt_id=attempt_id, code=Failure.CALLED_OFF)
     await world.snapshots.abort(attempt_id=attempt_id)
-    await world.snapshots.sweep()
+    await world.snapshots.sweep(epoch=EPOCH)
     assert await world.snapshots.exists(taken.snapshot_id)
     restored = await world.restore(world.volume("restored"))
     assert restored.state is AttemptState.VERIFIED, restored.failure
@@ -380,3 +380,13 @@ async def test_a_data_key_that_was_moved_to_another_attempt_does_not_open(world:
     )
     with pytest.raises(Exception, match="does not open"):
         await world.sessions.session(world.identity(attempt_id), attempt_id)
+
+
+async def test_an_attempt_that_its_agent_has_left_is_ended_and_leaves_nothing_behind(world: World) -> None:
+    attempt_id = await world.begin()
+    assert await world.snapshots.sweep(epoch=EPOCH) == 0
+    assert (await world.row(attempt_id)).state is AttemptState.STARTED, "its agent is on it"
+    await world.settle()  # the node was lost: the agent is restored elsewhere
+    assert await world.snapshots.sweep(epoch=EPOCH) == 1
+    row = await world.row(attempt_id)
+    assert (row.state, row.failure, row.upload_id) == (AttemptState.FAILED, Failure.CALLED_OFF, None)
