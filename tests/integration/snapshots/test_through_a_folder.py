@@ -2,14 +2,16 @@
 
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from moorage.model.record import AttemptState
+from moorage.model.record import AttemptKind, AttemptState
 from moorage.model.snapshots import PART_BYTES, PART_URLS_FIRST, Failure
 from moorage.providers.folder_objects import FolderObjects
+from moorage.services.snapshots import Snapshots
+from tests.integration.snapshots.test_steps import KILLS, Killed, drive
 from tests.integration.snapshots.world import EPOCH, ROOT, World, open_world
 from tests.store_server import VersityGateway
 
@@ -43,6 +45,25 @@ async def test_a_volume_of_many_parts_comes_back(world: World) -> None:
     found = await world.store.head(taken.object_key)
     assert found is not None
     assert found.size == taken.report.object_bytes
+
+
+@pytest.mark.parametrize("dying", list(KILLS.values()), ids=list(KILLS))
+async def test_an_attempt_converges_when_the_operator_is_killed(
+    world: World, tmp_path: Path, dying: Callable[[World], Snapshots]
+) -> None:
+    volume = world.volume()
+    (volume / "memory").write_text("the answer is 42")
+    attempt_id = await world.snapshots.begin(
+        epoch=EPOCH, record=await world.record(), kind=AttemptKind.SNAPSHOT, volume_name="data-bot-1"
+    )
+    assert attempt_id is not None
+    for _ in range(2):  # the second life dies at the same point
+        with pytest.raises(Killed):
+            await drive(world, dying(world), attempt_id, volume)
+    row = await drive(world, world.snapshots, attempt_id, volume)
+    assert (row.state, row.failure) == (AttemptState.VERIFIED, None)
+    assert [found.key async for found in world.store.listed("")] == [row.object_key]
+    assert os.listdir(tmp_path / "objects" / "uploads") == []  # noqa: PTH208 - as names
 
 
 async def test_an_object_that_was_changed_on_the_disk_is_not_restored(world: World, tmp_path: Path) -> None:

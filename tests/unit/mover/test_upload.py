@@ -81,6 +81,7 @@ GIVING_UP = {
     "the store refuses even fresh URLs": (Reply(403), Failure.STORE_REFUSED),
     "the store never answers": (Reply(hang_up=True), Failure.STORE_UNREACHABLE),
     "the store never recovers": (Reply(503), Failure.STORE_UNREACHABLE),
+    "the store is and stays full": (Reply(507), Failure.STORE_FULL),
     "the store calls the request bad": (Reply(400), Failure.STORE_REFUSED),
 }
 

@@ -1,7 +1,11 @@
 """A folder as an object store: nothing is believed missing by mistake, nothing lands outside, nothing is half there."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +16,7 @@ from moorage.model.errors import Unavailable
 from moorage.providers.folder import ABANDONED_SECONDS, MARKER, Folder
 from moorage.providers.ports import FoundObject, UploadedPart, UploadLost
 
+ROOT = Path(__file__).resolve().parents[3]
 KEY = "s/tenant/snapshot/attempt"
 
 
@@ -150,6 +155,17 @@ def test_what_a_killed_run_was_writing_is_no_object_and_is_swept_a_day_later(roo
     assert list(folder.walk("")) == []
     folder.begin()
     assert (torn.exists(), fresh.exists()) == (False, True)
+
+
+def test_a_run_killed_at_any_file_operation_leaves_nothing_torn_and_can_be_repeated() -> None:
+    memory = Path("/dev/shm")  # a disk would be synced thousands of times
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as home:
+        command = [sys.executable, "-m", "tests.unit.providers.dying_folder", home, "3"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    places = json.loads(done.stdout)
+    assert set(places) == {"upload", "replace", "give up", "purge"}
+    assert all(count > 100 for count in places.values()), places
 
 
 def test_empty_folders_do_not_pile_up(root: Path, folder: Folder) -> None:
