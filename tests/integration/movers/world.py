@@ -20,7 +20,8 @@ EPOCH = 0
 KEPT = """
 INSERT INTO moorage.snapshot (id, agent_uid, tenant_uid, attempt_id, object_key, wrapped_key, taken_at, object_bytes,
                               plain_bytes, file_count, sha256, verified_at, purpose)
-VALUES ($1::uuid, $2, $3, $1::uuid, $1::uuid::text, '', clock_timestamp(), 1, 1, 1, sha256(''), clock_timestamp(), 'Suspension')
+VALUES ($1::uuid, $2, $3, $1::uuid, $1::uuid::text, '', clock_timestamp(), 1, 1, 1, sha256(''), clock_timestamp(),
+        'Suspension')
 """
 SNAPSHOT, RESTORE = AttemptKind.SNAPSHOT, AttemptKind.RESTORE
 
