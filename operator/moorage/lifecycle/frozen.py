@@ -10,7 +10,6 @@ from moorage.lifecycle.decision import (
     World,
     comes_back,
     current_volume,
-    is_capture,
 )
 from moorage.model.record import AgentRecord, Attempt, AttemptState, CopyState
 
@@ -30,9 +29,11 @@ def step(record: AgentRecord, desired: Desired, world: World) -> Decision | None
     """
     attempt, volume = record.attempt, current_volume(record, world.volumes)
     assert attempt is not None
-    worth_it = volume is not None and volume.bound and is_capture(attempt) and comes_back(record, desired)
+    worth_it = volume is not None and volume.bound and comes_back(record, desired)
     if attempt.copy is None:
-        if volume is None or not worth_it or world.jobs or volume.storage_class not in desired.freezable:
+        # After a failure, whosever it was, the shortest way to a snapshot is the one with the fewest parts.
+        simpler = record.failures > 0 or bool(world.jobs)
+        if volume is None or not worth_it or simpler or volume.storage_class not in desired.freezable:
             return None
     elif attempt.copy is not CopyState.ASKED:
         return None

@@ -64,6 +64,8 @@ NOT_WORTH_IT: dict[str, tuple[AgentRecord, dict[str, Any]]] = {
     "its class is another one": (captured(None), {"volumes": (volume_view(storage_class="local-path"),)}),
     "it is being suspended": (captured(None, purpose=SUSPENSION, wish=None, **EMPTY_WALLET), {}),
     "it was to run on, and its credit ended meanwhile": (captured(None, **EMPTY_WALLET), {}),
+    "its volume is not bound": (captured(None), {"volumes": (volume_view(storage_class="fast", bound=False),)}),
+    "an attempt has failed before, perhaps on its copy": (captured(None, failures=1), {}),
     "the copy was given up": (captured(CopyState.GIVEN_UP), {}),
 }
 
@@ -107,6 +109,13 @@ def test_a_mover_that_fails_beside_the_agent_fails_its_attempt_and_nothing_else(
     over = decide(failed, jobs=ended)
     assert do.DropMover("mover-" + ATTEMPT_ID, "job-1") in over.effects
     assert (over.record.attempt, over.record.wish, over.record.failures) == (None, DEMAND, 1)
+
+
+def test_a_mover_whose_snapshot_is_verified_goes_too() -> None:
+    verified = captured(CopyState.READY, state=AgentState.RUNNING, reached=AttemptState.VERIFIED)
+    over = decide(verified, jobs=(job_view(outcome=JobOutcome.SUCCEEDED),))
+    assert do.DropMover("mover-" + ATTEMPT_ID, "job-1") in over.effects
+    assert (over.record.attempt, over.record.wish) == (None, None)
 
 
 def test_no_attempt_begins_beside_a_mover_of_the_one_before() -> None:
