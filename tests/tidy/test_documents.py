@@ -111,10 +111,11 @@ def test_pages_name_only_files_that_exist(page: Path) -> None:
     assert [name for name in named if "NNNN" not in name and not (ROOT / name).exists()] == []
 
 
-def test_every_failure_of_the_ledger_names_a_test_that_exists_or_says_why_not() -> None:
-    text = tree.document("ledger-failures.md").text
+@pytest.mark.parametrize(("page", "count"), [("ledger-failures.md", 42), ("snapshot-failures.md", 42)])
+def test_every_failure_names_a_test_that_exists_or_says_why_not(page: str, count: int) -> None:
+    text = tree.document(page).text
     rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", text, re.MULTILINE)
-    assert [int(number) for number, _ in rows] == list(range(1, 43))
+    assert [int(number) for number, _ in rows] == list(range(1, count + 1))
     assert [number for number, tests in rows if not re.match(r"`test_|not yet: \w", tests)] == []
     sources = "\n".join(source.text for source in tree.sources(".py") if source.path.startswith("tests/"))
     existing = set(re.findall(r"def (test_\w+)\(", sources))
