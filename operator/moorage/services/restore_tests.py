@@ -9,7 +9,7 @@ from moorage.model.snapshots import Failure, RehearseRequest
 from moorage.providers.ports import ObjectStore
 from moorage.services import mover_child
 from moorage.services.keyring import Keyring, KeyUnreadable
-from moorage.services.readback import BYTES_PER_SECOND_MIN, LIMIT_SECONDS_BASE
+from moorage.services.readback import limit_seconds
 from moorage.services.scratch import Scratch
 from moorage.store.catalogue import Catalogue, Catalogued
 
@@ -80,8 +80,8 @@ class RestoreTests:
                 folder=str(folder),
                 authority_pem=self._store.authority_pem,
             )
-            limit_seconds = LIMIT_SECONDS_BASE + max(totals.plain_bytes, totals.object_bytes) / BYTES_PER_SECOND_MIN
-            answer = await mover_child.ask((*mover_child.MOVER, "rehearse"), request, limit_seconds=limit_seconds)
+            limit = limit_seconds(max(totals.plain_bytes, totals.object_bytes))
+            answer = await mover_child.ask((*mover_child.MOVER, "rehearse"), request, limit_seconds=limit)
         if answer.failure in STORE_IN_THE_WAY:
             raise Unavailable("a snapshot could not be read for a test")
         if answer.failure in ROOM_IN_THE_WAY:

@@ -1,6 +1,7 @@
 """Snapshots: the operator's steps of an attempt, each durable before it acts and safe to repeat after any kill."""
 
 import logging
+import math
 import uuid
 
 from moorage.model import names
@@ -10,13 +11,13 @@ from moorage.model.record import AgentRecord, AttemptKind, AttemptState, Snapsho
 from moorage.model.snapshots import Binding, Failure, Totals, VerifyRequest
 from moorage.providers.ports import ObjectStore, UploadedPart, UploadLost
 from moorage.services.keyring import Keyring, KeyUnreadable
-from moorage.services.readback import Readback
+from moorage.services.readback import Readback, limit_seconds
 from moorage.store.attempt_row import AttemptRow, NewAttempt
 from moorage.store.database import Database
 from moorage.store.leftovers import Leftovers
 from moorage.store.snapshots import SnapshotRows
 
-VERIFY_URL_SECONDS = 3600
+TURN_SECONDS_MAX = 3600  # for as long a look may wait for others before it begins
 SWEEP_MAX = 50
 
 log = logging.getLogger(__name__)
@@ -177,8 +178,10 @@ class Snapshots:
         if attempt.report is None:
             raise AssertionError("a committed attempt has no report")
         reported = attempt.report.totals
+        # The address outlives the look: one that breaks off may go on where it was.
+        url_seconds = TURN_SECONDS_MAX + math.ceil(limit_seconds(reported.object_bytes))
         request = VerifyRequest(
-            download_url=await self._store.presign_get(attempt.object_key, seconds=VERIFY_URL_SECONDS),
+            download_url=await self._store.presign_get(attempt.object_key, seconds=url_seconds),
             data_key=self._data_key(attempt),
             binding=binding_of(attempt),
             authority_pem=self._store.authority_pem,
