@@ -97,7 +97,7 @@ class WalletFacts:
     zero_at: datetime | None  # predicted; None while nothing burns
     missing_micros: int  # what a top-up must at least bring before agents resume; 0 when they may run
     veto: Veto | None  # what the money says about this agent now
-    empty: bool = False  # it is at zero, and nothing is left in it that anybody could want to spend
+    empty: bool = False  # of an agent at rest: at zero, and nothing is left that anybody could want to spend
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
        CASE WHEN w.burn_picos > 0 OR w.waiting > 0 THEN coalesce(w.cut_at, w.zero_at) END AS wallet_zero_at,
        CASE WHEN w.standing = 'Exhausted' THEN money.missing_micros(w.id) ELSE 0 END AS wallet_missing,
        money.veto(a.uid) AS wallet_veto,
-       CASE WHEN w.standing = 'Exhausted' THEN money.wallet_is_empty(w.id) ELSE false END AS wallet_empty,
+       CASE WHEN w.standing = 'Exhausted' AND a.state IN ('Suspended', 'Archived', 'PurgePending')
+            THEN money.wallet_is_empty(w.id) ELSE false END AS wallet_empty,
        ARRAY(SELECT ARRAY[r.meter, r.object, r.quantity::text] FROM money.run r
              WHERE r.agent_uid = a.uid AND r.ended IS NULL AND r.meter <> 'Pod' ORDER BY r.id) AS stored
 FROM moorage.agent a

@@ -50,11 +50,11 @@ async def test_the_data_of_an_empty_wallet_goes_after_grace_notices_and_tombston
 
 async def test_a_purged_agent_stays_purged_whatever_is_paid_and_its_meters_end(house: House) -> None:
     (uid,) = await house.starved()
-    snapshot = (await house.record(uid)).snapshot
-    assert snapshot is not None
-    await house.world.store(uid, snapshot.id, 1, meter=Meter.SNAPSHOT)
     await house.entombed(uid)
+    assert [stored.meter for stored in (await house.record(uid)).stored] == [Meter.SNAPSHOT]
     await house.look(uid)
+    await house.look(uid)
+    assert (await house.record(uid)).stored == ()
     granted = await house.world.grant(50_000_000)
     assert (granted.balance_micros > 49_000_000, granted.resumed) == (True, 0)
     await house.look(uid)

@@ -44,6 +44,27 @@ async def test_a_clock_that_jumps_40_days_ahead_costs_no_more_than_the_limit(hou
     assert await _removed(house) == LIMIT, "time alone releases no brake"
 
 
+async def test_a_clock_that_jumps_costs_no_agent_its_data_within_a_day_and_then_no_more_than_the_limit(
+    house: House,
+) -> None:
+    uids = [uid for number in range(LIMIT + 5) for uid in await house.starved(f"w{number}")]
+    for uid in uids:
+        await house.look(uid)
+    jumped_s = EMPTY_S + 40 * DAY_S
+    for late_s in (0, DAY_S - 1):  # all three notices are sent at once, and are to be read
+        await house.world.at(jumped_s + late_s)
+        await house.tell()
+        for uid in uids[:3]:
+            await house.look(uid)
+            assert await house.state(uid) == "Archived"
+    while await house.purges.tell(epoch=1):
+        pass
+    for late_s in (2 * DAY_S, 2 * DAY_S + TOMBSTONED_S):
+        await house.world.at(jumped_s + late_s)
+        asked = [await house.look(uid) for uid in uids]
+    assert [asked.count(outcome) for outcome in (Outcome.STARTED, Outcome.BRAKE_ENGAGED)] == [LIMIT, 5]
+
+
 async def test_after_the_clock_is_right_again_the_brake_can_be_released(house: House) -> None:
     uid = await _deleted_agents(house, LIMIT + 1, keep_until_s=EMPTY_S)
     await _turn(house, EMPTY_S + 40 * DAY_S)

@@ -179,6 +179,10 @@ class House:
             for effect in decision.effects:
                 if isinstance(effect, do.StartPurge):
                     asked = await self.purges.start(epoch=self.world.epoch, record=await self.record(uid))
+                elif isinstance(effect, do.OpenStorage):
+                    await self.world.meters.open_storage(epoch=self.world.epoch, agent_uid=uid, stored=effect.stored)
+                elif isinstance(effect, do.CloseStorage):
+                    await self.world.meters.close_storage(epoch=self.world.epoch, stored=effect.stored)
                 elif isinstance(effect, do.FreeVolume):
                     self.volumes[uid] = tuple(one for one in self.volumes[uid] if one.uid != effect.uid)
                     if decision.record.state is AgentState.PURGED:

@@ -17,7 +17,7 @@ END $$;
 CREATE FUNCTION money.is_empty(w money.wallet) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN w.cut_at IS NOT NULL AND NOT w.on_hold AND w.held_micros = 0
-        AND w.balance_micros < greatest(1, money.second_micros(w));
+        AND (w.balance_micros < 1 OR w.balance_micros < money.second_micros(w));
 END $$;
 
 CREATE FUNCTION money.wallet_is_empty(wallet bigint) RETURNS boolean
