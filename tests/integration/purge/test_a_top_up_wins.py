@@ -13,6 +13,10 @@ pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
 
 ENOUGH = 50_000_000
 RACES = 300
+WAITS = """
+SELECT count(*) > 0 FROM pg_stat_activity
+WHERE wait_event_type = 'Lock' AND application_name = 'moorage' AND datname = current_database()
+"""
 SEED = os.environ.get("MOORAGE_TEST_SEED", "20261121")
 
 
@@ -55,6 +59,22 @@ async def test_the_grace_begins_anew_when_the_wallet_is_empty_again(house: House
     assert grace.since is not None
     assert grace.since.timestamp() == END_S
     assert grace.told_at is None, "the old notices spoke of another end"
+
+
+async def test_a_top_up_that_is_not_committed_yet_is_waited_for(house: House) -> None:
+    (uid,) = await house.starved()
+    await house.entombed(uid)
+    fence = (await house.record(uid)).fence
+    async with house.world.sql.transaction():
+        await house.world.sql.execute("SELECT money.lock_wallet(1)")
+        purge = asyncio.create_task(house.rows.purge_agent(epoch=1, uid=uid, fence=fence))
+        async with asyncio.timeout(10):
+            while not await house.world.sql.fetchval(WAITS):
+                assert not purge.done(), "it did not ask the wallet"
+                await asyncio.sleep(0.005)
+        await house.world.sql.execute("SELECT money.grant_credit('acme', $1, 'late', 'test', 'test')", ENOUGH)
+    assert await purge is Outcome.CROSSED
+    assert (await house.state(uid), await house.keys(uid)) == ("Archived", [True])
 
 
 async def test_a_top_up_exactly_at_the_purge_either_cancels_it_or_comes_after_it(house: House) -> None:
