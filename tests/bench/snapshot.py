@@ -144,7 +144,7 @@ async def measure(world: World, volume: Path, runs: int) -> dict[str, object]:
 async def extracted(world: World, row: AttemptRow, output: Path) -> float:
     """Seconds of `moorage snapshot extract` for one snapshot, as a whole program."""
     key = world.scratch / f"{row.snapshot_id}.key"
-    exported = await export(world.database, world.keyring, row.snapshot_id)
+    exported = await export(world.database, world.keyring, row.snapshot_id, actor="test")
     if exported is None:
         raise SystemExit("the snapshot is not in the catalogue")
     key.write_bytes(msgspec.json.encode(exported.key))

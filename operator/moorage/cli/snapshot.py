@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from moorage.cli import extract, snapshot_check, snapshot_wishes, vault
+from moorage.cli import extract, snapshot_check, snapshot_wishes, terminal, vault
 from moorage.model import names
 from moorage.services import key_export
 from moorage.services.keyring import Keyring
@@ -27,14 +27,15 @@ def snapshot() -> None:
 def key(name: str, output: Path | None) -> None:
     """Write the key of the snapshot NAME to a file, for `moorage snapshot extract`.
 
-    Whoever has this file and the object reads the snapshot, and no other. Needs MOORAGE_ROOT_KEY_FILE.
+    Whoever has this file and the object reads the snapshot, and no other, also after a purge: that it was given, and
+    to whom, is written down. Needs MOORAGE_ROOT_KEY_FILE.
     """
     snapshot_id = names.snapshot_id(name)
     if snapshot_id is None:
         raise click.UsageError(f"{name} is not the name of a snapshot; it looks like snp_ and 32 digits.")
 
     async def call(database: Database, keyring: Keyring) -> key_export.Export | None:
-        return await key_export.export(database, keyring, snapshot_id)
+        return await key_export.export(database, keyring, snapshot_id, actor=terminal.actor())
 
     export = vault.with_keyring(call)
     if export is None:

@@ -9,7 +9,7 @@ from moorage.cli import terminal, vault
 from moorage.cli.ledger import VIOLATED_EXIT, CouldNotRun
 from moorage.cli.vault import Vault
 from moorage.services import store_census
-from moorage.services.restore_tests import RestoreTests, Tested
+from moorage.services.restore_tests import RestoreOutcome, RestoreTests
 from moorage.services.scratch import Scratch
 from moorage.services.store_census import Census
 from moorage.store.catalogue import Catalogue
@@ -26,7 +26,7 @@ def check(count: int | None, census: bool, as_json: bool) -> None:
     run. Needs the settings of the operator for database, object store and root key.
     """
 
-    async def call(opened: Vault) -> tuple[list[Tested], Census | None]:
+    async def call(opened: Vault) -> tuple[list[RestoreOutcome], Census | None]:
         catalogue = Catalogue(opened.database)
         scratch = Scratch(opened.settings.scratch_folder, opened.settings.scratch_bytes_max)
         tests = RestoreTests(catalogue, opened.store, opened.keyring, scratch)
@@ -48,7 +48,7 @@ def check(count: int | None, census: bool, as_json: bool) -> None:
         sys.exit(VIOLATED_EXIT)
 
 
-def _print(tested: list[Tested], found: Census | None, count: int | None) -> None:
+def _print(tested: list[RestoreOutcome], found: Census | None, count: int | None) -> None:
     for one in tested:
         click.echo(f"{'ok  ' if one.failure is None else 'FAIL'} {one.snapshot} {one.failure or 'restored'}")
     if count and not tested:

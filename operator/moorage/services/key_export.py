@@ -18,15 +18,17 @@ class Export:
     object_key: str
 
 
-async def export(database: Database, keyring: Keyring, snapshot_id: str) -> Export | None:
-    """The key of a snapshot; None when there is no such snapshot, or its key was destroyed."""
-    found = await Catalogue(database).find(snapshot_id)
+async def export(database: Database, keyring: Keyring, snapshot_id: str, *, actor: str) -> Export | None:
+    """The key of a snapshot, which is written down; None when there is no such snapshot, or its key was destroyed."""
+    catalogue = Catalogue(database)
+    found = await catalogue.find(snapshot_id)
     if found is None:
         return None
     try:
         data_key = data_key_of(keyring, found)
     except KeyUnreadable as error:
         raise Transient("the key of the snapshot does not open; the database was damaged or restored") from error
+    await catalogue.exported(snapshot_id=snapshot_id, actor=actor)
     return Export(
         ExportedKey(format=FORMAT_VERSION, binding=found.binding, data_key=data_key, totals=found.totals),
         found.object_key,

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class RestoreOutcome:
     """One snapshot, by its name, and what came of restoring it; None: it came back whole."""
 
     snapshot: str
@@ -42,16 +42,16 @@ class RestoreTests:
         self._scratch = scratch
 
     async def due(self) -> list[Catalogued]:
-        """The next one to test, unless a hundredth of all, and at least five, were tested within the last day."""
+        """The next few to test, unless a hundredth of all, and at least five, were tested within the last day."""
         state = await self._catalogue.test_state()
         wanted = max(PER_NIGHT_MIN, -(-state.living * PER_NIGHT_PERCENT // 100))
-        return await self.sample(1) if state.tested < wanted else []
+        return await self.sample(PER_NIGHT_MIN) if state.tested < wanted else []
 
     async def sample(self, count: int) -> list[Catalogued]:
-        """The longest untested; one larger than the scratch folder may ever get is not among them."""
-        return await self._catalogue.untested(bytes_max=self._scratch.bytes_max, limit=count)
+        """The longest untested; one that the scratch folder has no room for now is not among them."""
+        return await self._catalogue.untested(bytes_max=await self._scratch.room(), limit=count)
 
-    async def test(self, snapshot: Catalogued) -> Tested | None:
+    async def test(self, snapshot: Catalogued) -> RestoreOutcome | None:
         """Restore one; None when it was purged meanwhile. Raises Transient when the world is in the way."""
         failure = await self._restore(snapshot)
         if failure is not None:
@@ -59,9 +59,9 @@ class RestoreTests:
                 return None
             name = names.snapshot_name(snapshot.id)
             log.error("a snapshot cannot be restored", extra={"snapshot": name, "why": failure})
-        return Tested(names.snapshot_name(snapshot.id), failure)
+        return RestoreOutcome(names.snapshot_name(snapshot.id), failure)
 
-    async def remember(self, *, epoch: int, snapshot: Catalogued, tested: Tested) -> None:
+    async def remember(self, *, epoch: int, snapshot: Catalogued, tested: RestoreOutcome) -> None:
         """Write down what came of a test, so that the next takes another snapshot."""
         await self._catalogue.tested(epoch=epoch, snapshot_id=snapshot.id, failure=tested.failure)
 

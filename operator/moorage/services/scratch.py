@@ -20,7 +20,18 @@ class Scratch:
 
     def __init__(self, home: Path | None, bytes_max: int) -> None:
         self._home = home or Path(tempfile.gettempdir())
-        self.bytes_max = bytes_max
+        self._bytes_max = bytes_max
+
+    async def room(self) -> int:
+        """How many bytes a folder may get now; raises Unavailable when nobody can say."""
+        try:
+            return max(0, min(self._bytes_max, (await asyncio.to_thread(self._free)) - SPARE_BYTES))
+        except OSError as error:
+            raise Unavailable("the scratch folder cannot be used") from error
+
+    def _free(self) -> int:
+        space = os.statvfs(self._home)
+        return space.f_bavail * space.f_frsize
 
     @contextlib.asynccontextmanager
     async def folder(self, wanted_bytes: int) -> AsyncIterator[Path]:
@@ -37,8 +48,7 @@ class Scratch:
             for left in self._home.glob(f"{PREFIX}*"):
                 if not _in_use(left):
                     _remove(left)
-            space = os.statvfs(self._home)
-            if space.f_bavail * space.f_frsize < wanted_bytes + SPARE_BYTES:
+            if self._free() < wanted_bytes + SPARE_BYTES:
                 raise Unavailable("the scratch folder has not enough room to test a restore")
             made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._home))
             (made / "volume").mkdir()

@@ -67,7 +67,7 @@ WHERE id = ANY($1::uuid[]) AND (state <> 'Failed' OR upload_id IS NOT NULL)
 
 
 class Catalogue:
-    """Reads `moorage.snapshot`; writes only what tests and censuses have found."""
+    """Reads `moorage.snapshot`; writes only what tests and censuses have found, and who was given a key."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -95,6 +95,12 @@ class Catalogue:
     async def tested(self, *, epoch: int, snapshot_id: str, failure: str | None) -> None:
         """Remember that a snapshot was restored for a test, and what came of it."""
         await self._database.run(_TESTED, epoch, snapshot_id, failure)
+
+    async def exported(self, *, snapshot_id: str, actor: str) -> None:
+        """Write down for good that somebody is given a key, before it is given."""
+        await self._database.run(
+            "INSERT INTO moorage.key_export (snapshot_id, actor) VALUES ($1, $2)", snapshot_id, actor
+        )
 
     async def unknown(self, keys: list[str]) -> list[str]:
         """Those keys of objects (at most KNOWN_AT_ONCE) that neither a snapshot nor an attempt has on record."""

@@ -59,7 +59,7 @@ async def test_overwriting_the_previous_backup(world: World) -> None:
 
 async def put_in_place(world: World, snapshot_id: str, archive: bytes) -> None:
     """An object under the right key with the right binding and hash, and with another archive inside."""
-    exported = await export(world.database, world.keyring, snapshot_id)
+    exported = await export(world.database, world.keyring, snapshot_id, actor="test")
     assert exported is not None
     key = exported.key
     sealed = b"".join(stream.encrypt(io.BytesIO(archive), key.data_key, stream.associated_data(key.binding)))

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from moorage.cli import main
+from moorage.cli import main, terminal
 from moorage.jobs.prove_snapshots import BETWEEN_TESTS_SECONDS, LOOK_SECONDS, ProveSnapshots
 from moorage.model import names
-from moorage.model.errors import LostLeadership, Unavailable
+from moorage.model.errors import LostLeadership, Transient, Unavailable
 from moorage.model.names import SnapshotId
 from moorage.model.snapshots import Failure
 from moorage.observability import Metrics
-from moorage.services.restore_tests import PER_NIGHT_MIN, RestoreTests
+from moorage.services.restore_tests import PER_NIGHT_MIN, RestoreOutcome, RestoreTests
 from moorage.services.scratch import Scratch
 from moorage.store import root_key
-from moorage.store.catalogue import Catalogue
+from moorage.store.catalogue import Catalogue, Catalogued
 from tests import store_server
 from tests.integration.snapshots.world import EPOCH, World
 
@@ -146,9 +146,39 @@ async def test_a_disk_without_room_is_no_failed_restore(world: World, rehearsals
     await snapshots(world, 1)
     await world.admin.execute("UPDATE moorage.snapshot SET plain_bytes = 1::bigint << 60")
     boundless = RestoreTests(Catalogue(world.database), world.store, world.keyring, Scratch(rehearsals, 1 << 62))
-    (wanted,) = await boundless.sample(1)
+    assert await boundless.sample(1) == []
+    (wanted,) = await Catalogue(world.database).untested(bytes_max=1 << 62, limit=1)
     with pytest.raises(Unavailable, match="room"):
         await boundless.test(wanted)
+
+
+class Slow(RestoreTests):
+    """One of the snapshots takes too long, the first time."""
+
+    too_long = ""
+
+    async def test(self, snapshot: Catalogued) -> RestoreOutcome | None:
+        if snapshot.id == self.too_long:
+            self.too_long = ""
+            raise Transient("the mover took too long")
+        return await super().test(snapshot)
+
+
+async def test_a_snapshot_that_takes_too_long_keeps_no_other_from_its_test(
+    world: World, metrics: Metrics, rehearsals: Path
+) -> None:
+    first, second = await snapshots(world, 2)
+    catalogue = Catalogue(world.database)
+    tests = Slow(catalogue, world.store, world.keyring, Scratch(rehearsals, GIBIBYTE))
+    tests.too_long = first
+    prove = ProveSnapshots(catalogue, world.store, tests, metrics, lambda: EPOCH)
+    with pytest.raises(Transient):
+        await prove.restore()
+    assert await prove.restore() == BETWEEN_TESTS_SECONDS
+    assert await tested(world) == {second: None}
+    assert await prove.restore() == LOOK_SECONDS
+    assert await prove.restore() == BETWEEN_TESTS_SECONDS
+    assert await tested(world) == {first: None, second: None}
 
 
 async def test_a_snapshot_purged_while_it_was_tested_is_no_failure(world: World, prove: ProveSnapshots) -> None:
@@ -290,6 +320,8 @@ async def test_key_and_object_open_a_snapshot_with_nothing_else(world: World, mo
     done = await by_hand(moorage, "key", name, "-o", str(key))
     assert done.exit_code == 0, done.output
     assert key.stat().st_mode & 0o777 == 0o600
+    given = await world.admin.fetch("SELECT snapshot_id::text, actor FROM moorage.key_export")
+    assert [tuple(row) for row in given] == [(only, terminal.actor())]
     (stored,) = world.gateway.objects(world.bucket)
     nothing_else = {"PATH": "/usr/bin:/bin"}
     arguments = ["snapshot", "extract", "--object", str(stored), "--key", str(key), "-o", str(output)]

@@ -88,7 +88,7 @@ async def steal(world: World) -> tuple[Stolen, Path]:
     (volume / "memory").write_bytes(bytes(range(256)) * 12_000)
     (volume / "random").write_bytes(hashlib.shake_256(b"seed").digest(3 * MIB))
     first, second = [await world.snapshot(volume) for _ in range(2)]
-    exported = await export(world.database, world.keyring, second.snapshot_id)
+    exported = await export(world.database, world.keyring, second.snapshot_id, actor="test")
     assert exported is not None
     older = await world.store.read(first.object_key)
     content = await world.store.read(second.object_key)

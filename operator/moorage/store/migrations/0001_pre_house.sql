@@ -74,6 +74,14 @@ CREATE INDEX snapshot_object_left ON moorage.snapshot (object_tried_at)
     WHERE purged_at IS NOT NULL AND object_removed_at IS NULL;
 CREATE INDEX snapshot_tested ON moorage.snapshot (tested_at NULLS FIRST, taken_at);
 
+-- Who was given the key of which snapshot: it opens the object wherever a copy of it is, also after a purge.
+CREATE TABLE moorage.key_export (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    snapshot_id uuid NOT NULL,
+    actor       text NOT NULL
+);
+
 -- Catalogue and object store compared, both ways.
 CREATE TABLE moorage.store_census (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -187,6 +195,6 @@ GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.outbox, moorage.root_key
 -- What of these the application may change is said column by column, in functions/rights.sql.
 GRANT SELECT, INSERT ON moorage.agent, moorage.attempt, moorage.snapshot TO moorage_app;
 GRANT SELECT, UPDATE ON moorage.leader TO moorage_app;
-GRANT SELECT, INSERT ON moorage.store_census TO moorage_app;
+GRANT SELECT, INSERT ON moorage.store_census, moorage.key_export TO moorage_app;
 GRANT SELECT ON moorage.leader TO moorage_read;
 GRANT SELECT ON public.moorage_migrations TO moorage_app, moorage_read;
