@@ -23,6 +23,7 @@ REFUSALS = {
     Asked.NO_AGENT: "There is no agent {agent}; name it as NAMESPACE/NAME, for example mn-acme/helper",
     Asked.NO_DATA: "{agent} has not stored anything yet, so there is nothing to take",
     Asked.NO_STORAGE: "{agent} has no storage; add spec.storage first",
+    Asked.PURGED: "The data of {agent} was deleted for good; create a new agent with spec.restoreFrom",
     Asked.NO_SNAPSHOT: "The tenant of {agent} has no such snapshot; `moorage snapshot list` shows what there is",
 }
 

@@ -26,7 +26,9 @@ def counted(record: AgentRecord, grace: timedelta) -> AgentRecord:
     if record.state is AgentState.PURGED:
         return record
     starved = record.veto is Veto.ZERO_BALANCE and record.wallet.empty
-    if not (starved and record.state in _AT_REST and record.snapshot is not None):
+    # A new agent that waits to be filled from another's snapshot keeps that one alive.
+    kept = record.snapshot is not None or record.restore is not None
+    if not (starved and record.state in _AT_REST and kept):
         return record if record.grace == Grace() else replace(record, grace=Grace())
     since = record.grace.since or record.now
     ends_at = max(since + grace, record.grace.ends_at or since + grace)

@@ -15,6 +15,7 @@ class Asked(StrEnum):
     CHOSEN = "Chosen"
     AT_REST = "AtRest"
     NO_AGENT = "NoAgent"
+    PURGED = "Purged"
     NO_DATA = "NoData"
     NO_STORAGE = "NoStorage"
     NO_SNAPSHOT = "NoSnapshot"

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from moorage.model import clock
+from moorage.model.names import SnapshotId
 from moorage.model.purges import Outcome, Stage
 from moorage.model.rates import Meter
+from moorage.store.wishes import Asked, Wishes
 from tests.integration.purge.world import DAY_S, EMPTY_S, END_S, TOMBSTONE_S, House
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
@@ -110,3 +112,17 @@ async def test_a_wallet_with_credit_that_does_not_suffice_to_resume_loses_no_dat
     assert (await house.record(uid)).grace.ends_at is None, "any credit ends the grace, in its own transaction"
     await house.look(uid)
     assert (await house.record(uid)).grace.ends_at is None
+
+
+async def test_a_purged_agent_gives_and_takes_no_data_any_more(house: House) -> None:
+    (uid,) = await house.starved()
+    await house.entombed(uid)
+    await house.look(uid)
+    other = await house.world.agent("other")
+    snapshot = await house.rest(other)
+    wishes = Wishes(house.world.database)
+    assert await wishes.take("mn-acme", "acme-0") is Asked.PURGED
+    assert await wishes.restore("mn-acme", "acme-0", SnapshotId(snapshot)) is Asked.PURGED
+    assert (await house.record(uid)).restore is None
+    row = await house.world.sql.fetchrow("SELECT * FROM moorage.snapshot WHERE agent_uid = $1", uuid.UUID(uid))
+    assert row["keep_until"] <= row["purged_at"], "whoever asks for snapshots that are kept does not find it"

@@ -141,3 +141,26 @@ async def test_a_payment_that_is_booked_to_another_wallet_holds_up_nobody(house:
     await house.world.pay(other, "pi_9", paid_ext=0)
     await house.world.payments.keep_event(source=Source.STRIPE, ext_id="evt_9", obj_id="pi_9", payload=b"{}")
     assert await house.look(uid) is Outcome.STARTED
+
+
+async def test_an_agent_that_waits_to_be_filled_has_a_grace_of_its_own_and_then_holds_up_nobody(house: House) -> None:
+    (uid,) = await house.starved()
+    await house.entombed(uid)
+    clone = await house.world.agent("clone", state="Archived")
+    await house.world.sql.execute(
+        "UPDATE moorage.agent SET has_storage = true, restore_id = (SELECT id FROM moorage.snapshot) WHERE uid = $1",
+        uuid.UUID(clone),
+    )
+    assert await house.look(uid) is Outcome.SNAPSHOT_IN_USE
+    await house.look(clone)
+    ends_at = (await house.record(clone)).grace.ends_at
+    assert ends_at is not None
+    end_s = int(ends_at.timestamp())
+    for late_s in (-7 * DAY_S, -3 * DAY_S, -DAY_S, 0, TOMBSTONE_S):
+        await house.world.at(end_s + late_s)
+        await house.tell()
+        asked = await house.look(clone)
+    assert asked is Outcome.STARTED
+    assert await house.keys(uid) == [True], "what is not its own is not destroyed with it"
+    assert await house.look(uid) is Outcome.STARTED
+    assert await house.keys(uid) == [False]

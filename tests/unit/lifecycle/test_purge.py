@@ -106,6 +106,12 @@ def test_a_purge_is_asked_for_only_under_a_tombstone_that_has_stood_its_time(
         assert not wish.deleting
 
 
+def test_an_agent_without_data_has_no_grace_and_one_that_waits_to_be_filled_has() -> None:
+    for kept, counts in (({"snapshot": None}, False), ({"snapshot": None, "restore": snapshot_facts()}, True)):
+        before = starved(grace=Grace(), **kept)  # type: ignore[arg-type]  # checked by the dataclass
+        assert (transition(before, desired(), world(before)).record.grace.ends_at is not None) is counts
+
+
 def test_no_decision_makes_an_agent_purged_that_is_the_databases_alone(
     decisions: list[tuple[AgentRecord, Desired, Decision]],
 ) -> None:

@@ -4,7 +4,8 @@
 CREATE FUNCTION moorage.used_by_another(snapshot uuid, owner uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN EXISTS (SELECT 1 FROM moorage.agent a
-                   WHERE snapshot IN (a.snapshot_id, a.restore_id) AND a.uid <> owner AND a.state <> 'Deleted')
+                   WHERE snapshot IN (a.snapshot_id, a.restore_id) AND a.uid <> owner
+                     AND a.state NOT IN ('Deleted', 'Purged'))
         OR EXISTS (SELECT 1 FROM moorage.attempt t JOIN moorage.agent a ON a.attempt_id = t.id
                    WHERE t.snapshot_id = snapshot AND a.uid <> owner AND t.state <> 'Failed');
 END $$;
@@ -87,7 +88,9 @@ END $$;
 CREATE FUNCTION moorage.destroy_keys(keys uuid[], why text, t timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE moorage.attempt x SET wrapped_key = NULL WHERE x.snapshot_id = ANY (keys);
-    UPDATE moorage.snapshot x SET wrapped_key = NULL, purged_at = t, purge_after = NULL WHERE x.id = ANY (keys);
+    UPDATE moorage.snapshot x SET
+        wrapped_key = NULL, purged_at = t, purge_after = NULL, keep_until = least(coalesce(x.keep_until, t), t)
+    WHERE x.id = ANY (keys);
     INSERT INTO moorage.purge_audit (at, step, cause, agent_uid, tenant_uid, snapshot_id)
     SELECT t, 'KeyDestroyed', why, s.agent_uid, s.tenant_uid, s.id FROM moorage.snapshot s WHERE s.id = ANY (keys);
 END $$;

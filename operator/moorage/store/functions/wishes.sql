@@ -17,7 +17,7 @@ BEGIN
     PERFORM pg_notify('moorage', '');
 END $$;
 
--- Asks for a snapshot. Says NoAgent, NoData, AtRest (the last snapshot is all it has), or Asked.
+-- Asks for a snapshot. Says NoAgent, Purged, NoData, AtRest (the last snapshot is all it has), or Asked.
 CREATE FUNCTION moorage.ask_for_snapshot(of_namespace text, of_name text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
@@ -25,6 +25,7 @@ DECLARE
 BEGIN
     CASE
         WHEN a.uid IS NULL THEN RETURN 'NoAgent';
+        WHEN a.state = 'Purged' THEN RETURN 'Purged';
         WHEN a.volume_uid IS NULL AND a.snapshot_id IS NULL THEN RETURN 'NoData';
         WHEN a.state NOT IN ('Running', 'Draining', 'Snapshotting', 'Verifying') THEN RETURN 'AtRest';
         ELSE
@@ -35,7 +36,7 @@ BEGIN
 END $$;
 
 -- Chooses the data that an agent comes back with, in place of what it has, which is kept as a snapshot first. Says
--- NoAgent, NoStorage, NoSnapshot (also for one of another tenant), or Chosen.
+-- NoAgent, Purged, NoStorage, NoSnapshot (also for one of another tenant), or Chosen.
 CREATE FUNCTION moorage.choose_data(of_namespace text, of_name text, of_snapshot uuid) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
@@ -43,6 +44,8 @@ DECLARE
 BEGIN
     IF a.uid IS NULL THEN
         RETURN 'NoAgent';
+    ELSIF a.state = 'Purged' THEN
+        RETURN 'Purged';
     ELSIF NOT a.has_storage THEN
         RETURN 'NoStorage';
     END IF;
