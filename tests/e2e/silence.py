@@ -10,7 +10,7 @@ from tests.e2e.house import House
 
 # The control plane waits 50 s before it believes that a node is silent.
 NOTICED_SECONDS_MAX = 120.0
-PARKED_SECONDS_MAX = 240.0
+PROOF_SECONDS_MAX = 120.0
 
 
 @contextlib.contextmanager
@@ -25,11 +25,11 @@ def silent_node(house: House) -> Iterator[None]:
         house.cluster.until_one("nodes", "", house.layout.node_name, is_ready, "the node's return", seconds=120.0)
 
 
-def until_parked(house: House, pod_uid: str) -> None:
-    """Wait until the ledger has noticed the silence: nothing of the pod's run burns any more."""
-    deadline = time.monotonic() + PARKED_SECONDS_MAX
-    while house.row("SELECT in_burn FROM money.run WHERE pod_uid = $1::text::uuid", pod_uid)["in_burn"]:
-        assert time.monotonic() < deadline, "the run of a silent node still burns"
+def until_burn(house: House, pod_uid: str, *, burns: bool) -> None:
+    """Wait until the ledger counts the pod's run as proven, or has noticed the silence and no longer does."""
+    deadline = time.monotonic() + PROOF_SECONDS_MAX
+    while house.row("SELECT in_burn FROM money.run WHERE pod_uid = $1::text::uuid", pod_uid)["in_burn"] is not burns:
+        assert time.monotonic() < deadline, f"the run of the pod still burns: {not burns}"
         time.sleep(0.5)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.cluster import condition
 from tests.e2e.house import House
-from tests.e2e.silence import NOTICED_SECONDS_MAX, silent_node, until_parked
+from tests.e2e.silence import NOTICED_SECONDS_MAX, silent_node, until_burn
 from tests.e2e.tenancy import PLENTY_MICROS, Helper, Tenant
 
 pytestmark = pytest.mark.cluster
@@ -20,6 +20,7 @@ def test_an_agent_outlives_the_silence_of_its_node(house: House, tenant: Tenant)
     helper.until_ready()
     assert helper.chat("remember the light burns green")
     pod = helper.pod()["metadata"]["uid"]
+    until_burn(house, pod, burns=True)
 
     with silent_node(house):
         helper.until_says("Ready", "NodeUnreachable", seconds=NOTICED_SECONDS_MAX)
@@ -29,7 +30,7 @@ def test_an_agent_outlives_the_silence_of_its_node(house: House, tenant: Tenant)
         metadata = helper.pod()["metadata"]
         assert metadata["uid"] == pod
         assert "deletionTimestamp" not in metadata, "nobody knows what it does, so nobody touches it"
-        until_parked(house, pod)
+        until_burn(house, pod, burns=False)
         (run,) = _runs(house, helper)
         proven = house.row("SELECT proven FROM money.node WHERE name = $1", house.layout.node_name)["proven"]
         assert run["cursor"] <= proven, "not a second beyond the proof"
@@ -56,6 +57,7 @@ def test_an_agent_that_asked_for_it_comes_back_from_its_snapshot_and_the_old_one
     helper.until_ready()
     assert helper.chat("remember the anchor is blue")
     old = helper.pod()["metadata"]
+    until_burn(house, old["uid"], burns=True)
 
     with silent_node(house):
         helper.until_says("Suspended", "Restoring", seconds=NOTICED_SECONDS_MAX)

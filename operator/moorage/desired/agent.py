@@ -194,7 +194,8 @@ def _serving(http: Http) -> Manifest:
         "ports": [{"name": "http", "protocol": "TCP", "containerPort": http.port}],
         # Asked every second from the start, because ready is what the customer waits for after a top-up.
         "readinessProbe": {**probe, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 3},
-        # Slow on purpose: a start may take two minutes, and a busy agent must not be killed for one late answer.
+        # Slow on purpose: a start may take two minutes, and a busy agent must not be killed for one late answer. A
+        # startup probe would give it no more time, and hold the readiness probe back until it has passed.
         "livenessProbe": {
             **probe,
             "initialDelaySeconds": 60,
