@@ -20,7 +20,7 @@ time.sleep(3600)
 def test_an_overfilled_volume_is_noticed_and_restored_whole(house: House, tenant: Tenant) -> None:
     house.start_operator(MOORAGE_WARM_WINDOW_SECONDS="0")
     helper = tenant.open(PLENTY_MICROS).agent(
-        command=["python", "-c", FILL], storage={"size": "1Mi"}, http=None, env=None
+        command=["python3", "-c", FILL], storage={"size": "1Mi"}, http=None, env=None
     )
     helper.until_ready()
     helper.patch(desiredState="Suspended")
@@ -38,7 +38,7 @@ def test_an_overfilled_volume_is_noticed_and_restored_whole(house: House, tenant
 
 def test_an_overfilled_volume_says_so_and_is_metered_by_what_it_holds(house: House, tenant: Tenant) -> None:
     helper = tenant.open(PLENTY_MICROS).agent(
-        command=["python", "-c", FILL], storage={"size": "1Mi"}, http=None, env=None
+        command=["python3", "-c", FILL], storage={"size": "1Mi"}, http=None, env=None
     )
     helper.until_ready()
     helper.patch(desiredState="Suspended")

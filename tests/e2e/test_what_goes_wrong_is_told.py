@@ -33,6 +33,21 @@ def test_a_crash_loop_keeps_telling_how_it_ends(house: House, tenant: Tenant) ->
     assert "no anchor" not in str(agent), "the agent's own words are in no status"
 
 
+def test_a_command_that_cannot_be_started_is_told_and_costs_nothing(house: House, tenant: Tenant) -> None:
+    helper = tenant.open(PLENTY_MICROS).agent(command=["no-such-program"], http=None, storage=None, env=None)
+    agent = helper.until_says("Ready", "CrashLoop")
+    assert condition(agent, "Healthy") == ("False", "CrashLoop")
+    assert agent["status"]["lastExit"]["reason"] == "ContainerCannotRun"
+    assert (
+        house.rows(
+            "SELECT r.* FROM money.run r JOIN moorage.agent a ON a.uid = r.agent_uid"
+            " WHERE a.namespace = $1 AND r.meter = 'Pod'",
+            tenant.namespace,
+        )
+        == []
+    )
+
+
 def test_an_agent_that_needs_more_memory_than_its_size_has_is_told_so(tenant: Tenant) -> None:
     helper = _script(tenant.open(PLENTY_MICROS), EAT_MEMORY)
     agent = helper.until_says("Healthy", "OutOfMemory")
@@ -54,4 +69,4 @@ def test_an_agent_that_fills_its_tmp_is_evicted_and_waits_before_its_next_pod(ho
 
 
 def _script(tenant: Tenant, text: str) -> Helper:
-    return tenant.agent(command=["python", "-c", text], http=None, storage=None, env=None)
+    return tenant.agent(command=["python3", "-c", text], http=None, storage=None, env=None)

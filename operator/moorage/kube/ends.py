@@ -1,5 +1,7 @@
 """From what the kubelet says of an end to our closed list; pure. Its texts are read here and go no further."""
 
+from datetime import datetime
+
 from moorage.kube.objects import ContainerStatus, Pod, Terminated
 from moorage.model.exits import Exit, ExitReason
 from moorage.model.observation import PodPhase
@@ -16,6 +18,11 @@ _OF_CONTAINER = {
 _OWN_DISK = ("ephemeral storage limit", "ephemeral local storage usage exceeds", "EmptyDir volume")
 
 
+def real(time: datetime | None) -> datetime | None:
+    """A time the kubelet has seen; of what never happened it writes the first second of 1970."""
+    return time if time is not None and time.timestamp() > 0 else None
+
+
 def last_exit(pod: Pod, container: ContainerStatus) -> Exit | None:
     """The last end of the agent's container, or of the whole pod; None while it has not ended by itself."""
     over = pod.status.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
@@ -29,7 +36,7 @@ def last_exit(pod: Pod, container: ContainerStatus) -> Exit | None:
     return Exit(
         reason=(_of_pod(pod) if over else None) or _of_container(run),
         code=run.exit_code,
-        at=run.finished_at,
+        at=real(run.finished_at),
         ran_seconds=_ran_seconds(run),
     )
 
@@ -59,6 +66,5 @@ def _of_container(run: Terminated) -> ExitReason:
 
 
 def _ran_seconds(run: Terminated) -> int | None:
-    if run.started_at is None or run.finished_at is None:
-        return None
-    return max(0, int((run.finished_at - run.started_at).total_seconds()))
+    started, finished = real(run.started_at), real(run.finished_at)
+    return None if started is None or finished is None else max(0, int((finished - started).total_seconds()))

@@ -81,7 +81,7 @@ class Running(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Terminated(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """A container run that ended."""
+    """A container run that ended; of one that never began the kubelet says that it started in 1970."""
 
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -28,16 +28,9 @@ def agent_container(pod: Pod) -> ContainerStatus:
 def start_of(pod: Pod) -> datetime | None:
     """The earliest start of the container that this state still shows."""
     status = agent_container(pod)
-    starts = [
-        run.started_at
-        for run in (
-            status.state.running,
-            status.state.terminated,
-            status.last_state.terminated,
-        )
-        if run is not None and run.started_at is not None
-    ]
-    return min(starts, default=None)
+    runs = (status.state.running, status.state.terminated, status.last_state.terminated)
+    starts = [ends.real(run.started_at) for run in runs if run is not None]
+    return min((start for start in starts if start is not None), default=None)
 
 
 def end_of(pod: Pod) -> datetime | None:
@@ -46,7 +39,7 @@ def end_of(pod: Pod) -> datetime | None:
     if status.state.running is not None:
         return None
     run = status.state.terminated or status.last_state.terminated
-    return run.finished_at if run is not None else None
+    return ends.real(run.finished_at) if run is not None else None
 
 
 def final_end_of(pod: Pod) -> datetime | None:

@@ -84,6 +84,14 @@ def test_an_end_of_the_pod_goes_before_that_of_its_container(said: dict[str, str
     assert found.reason is expected
 
 
+def test_a_container_that_could_not_be_started_did_not_run() -> None:
+    never = {"startedAt": "1970-01-01T00:00:00Z", "finishedAt": FINISHED, "exitCode": 128, "reason": "StartError"}
+    found = last_exit(pod({"waiting": {"reason": "RunContainerError"}}, {"terminated": never}))
+    assert found is not None
+    assert (found.reason, found.ran_seconds) == (ExitReason.CONTAINER_CANNOT_RUN, None)
+    assert found.at is not None
+
+
 def test_a_container_that_is_stopped_with_its_pod_did_not_end_by_itself() -> None:
     assert last_exit(pod(terminated("Error", 143), metadata=DELETING)) is None
     assert last_exit(pod({"running": {"startedAt": STARTED}})) is None

@@ -40,6 +40,11 @@ RESTARTED = {
     "state": {"running": {"startedAt": AT.format(20)}},
     "lastState": {"terminated": {"startedAt": AT.format(5), "finishedAt": AT.format(9)}},
 }
+NEVER_BEGAN = {
+    "state": {"waiting": {"reason": "RunContainerError"}},
+    "lastState": {"terminated": {"startedAt": "1970-01-01T00:00:00Z", "finishedAt": AT.format(9), "exitCode": 128}},
+}
+NEVER_AGAIN = {**NEVER_BEGAN, "state": {"running": {"startedAt": AT.format(5)}}}
 DELETING = {"deletionTimestamp": AT.format(8)}
 
 # what, start shown, end shown, final end
@@ -53,6 +58,8 @@ TIMES = {
     "it is never restarted": (pod(TERMINATED, spec={"restartPolicy": "Never"}), at(5), at(9), at(9)),
     "it waits to be restarted": (pod(WAITING_AGAIN), at(5), at(9), None),
     "it was restarted": (pod(RESTARTED), at(5), None, None),
+    "it could not be started": (pod(NEVER_BEGAN), None, at(9), None),
+    "it could not be started again": (pod(NEVER_AGAIN), at(5), None, None),
     "another container ran": (pod(TERMINATED, name="sidecar", metadata=DELETING), None, None, None),
 }
 
