@@ -41,7 +41,7 @@ class House:
 
     def moorage(self, *arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
         """Run the command `moorage` as a person would."""
-        ours = {services.DATABASE_VARIABLE: self.database_url}
+        ours = {services.DATABASE_VARIABLE: self.database_url, "KUBECONFIG": str(self.layout.kubeconfig)}
         return subprocess.run(
             [str(Path(sys.executable).parent / "moorage"), *arguments],
             env={**os.environ, **ours, **(env or {})},

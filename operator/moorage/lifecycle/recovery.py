@@ -34,7 +34,7 @@ def heard(record: AgentRecord, desired: Desired, world: World) -> AgentRecord:
     if not left and not world.strays:
         return replace(record, left_generation=0, left_until=None)
     if desired.deleting:  # its tenant gives up everything but the snapshots
-        return replace(record, left_until=record.left_until or record.now)
+        return replace(record, left_until=min(record.left_until or record.now, record.now))
     back = not world.strays and not any(volume.node_lost for volume in left)
     if back and record.left_until is None:
         return replace(record, left_until=record.now + desired.warm_window)

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -141,9 +141,10 @@ def test_the_old_volume_stays_while_the_snapshot_is_not_restored_yet() -> None:
         record = replace(after.record, now=after.record.now + timedelta(hours=1))
 
 
-def test_who_deletes_the_agent_gives_up_what_was_left_behind() -> None:
+@pytest.mark.parametrize("until", [None, NOW + timedelta(hours=24)], ids=["its node is away", "its node is back"])
+def test_who_deletes_the_agent_gives_up_what_was_left_behind(until: datetime | None) -> None:
     wish = replace(WISH, deleting=True)
-    record = moved_on(state=AgentState.ARCHIVED, pod_uid=None, volume_uid=None, volume_generation=3)
+    record = moved_on(state=AgentState.ARCHIVED, pod_uid=None, volume_uid=None, volume_generation=3, left_until=until)
     after = transition(record, wish, observation(pods=(STRAY,), volumes=(OLD_VOLUME,)))
     assert do.FreeVolume("data-helper-1", "volume-1") in after.effects
     assert after.record.state is AgentState.ARCHIVED
