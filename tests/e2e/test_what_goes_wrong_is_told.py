@@ -30,7 +30,7 @@ def test_a_crash_loop_keeps_telling_how_it_ends(house: House, tenant: Tenant) ->
     told = house.moorage("agent", "explain", f"{tenant.namespace}/helper")
     assert "CrashLoop" in told.stdout
     assert "no anchor" in told.stdout
-    assert "no anchor" not in str(agent), "the agent's own words are in no status"
+    assert "no anchor" not in str(agent["status"]), "the agent's own words are in no status"
 
 
 def test_a_command_that_cannot_be_started_is_told_and_costs_nothing(house: House, tenant: Tenant) -> None:

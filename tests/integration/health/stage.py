@@ -21,9 +21,12 @@ from moorage.model.names import AgentUid, Key, PodUid
 from moorage.model.observation import Observation, PodPhase, PodView, VolumeView
 from moorage.model.record import AgentRecord
 from moorage.observability import Metrics
+from moorage.providers.recorded_notices import RecordedNotices
 from moorage.services.keyring import Keyring
+from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
+from moorage.store.purges import PurgeRows
 from tests import factories
 from tests.integration.money.world import NODE, START_S, World
 
@@ -82,6 +85,9 @@ class Paper:
         self.status = wanted
         return True
 
+    async def make_sure(self, *_: object) -> None:
+        """Nothing is doubted here."""
+
     async def set_finalizer(self, *_: object) -> bool:
         """Accepted."""
         return False
@@ -110,7 +116,7 @@ class Stage:
     actuator: Actuator
     uid: str
     agent: Agent
-    node_lost_after: timedelta = timedelta(0)
+    node_lost_after: timedelta = timedelta(minutes=5)
 
     async def look(self) -> None:
         """Reconcile until nothing more is to be done at once."""
@@ -119,7 +125,7 @@ class Stage:
         controller = AgentController(
             **fakes, agents=self.agents, ledger=self.world.ledger, actuator=self.actuator,
             platform=self.actuator.platform, epoch=epoch, warm_window=timedelta(hours=24),
-            node_lost_after=self.node_lost_after,
+            node_lost_after=self.node_lost_after, freezable=frozenset,
         )  # fmt: skip
         for _ in range(RECONCILES_MAX):
             if await controller.reconcile(KEY) != 0.0:
@@ -198,20 +204,21 @@ async def open_stage(world: World, **spec: Any) -> AsyncIterator[Stage]:
     await world.wallet(micros=CREDITS_MICROS)
     uid = await world.agent("helper")
     # Not new any more: what is only starting is told at once.
-    await world.sql.execute("UPDATE moorage.agent SET state_since = clock_timestamp() - interval '1 hour'")
+    await world.sql.execute("UPDATE moorage.agent SET state_since = to_timestamp(money.clock()) - interval '1 hour'")
     agent = _agent(uid, **spec)
     epoch = Epoch()
     epoch.lead(world.epoch)
     paper, agents, platform = Paper(), Agents(world.database), factories.platform()
-    fakes: Any = {"client": paper, "applier": paper}
+    fakes: Any = {"client": paper, "applier": paper, "copies": None}
     no_store: Any = None  # an attempt begins without asking it
     keyring = Keyring(bytes(32))
     wrapped = keyring.new_tenant_key(str(world.tenants["acme"]))
     await world.sql.execute("UPDATE moorage.tenant SET wrapped_key = $1", wrapped)
     snapshots = Snapshots(database=world.database, store=no_store, keyring=keyring)
+    purges = Purges(rows=PurgeRows(world.database), store=no_store, notices=RecordedNotices(), metrics=Metrics())
     actuator = Actuator(
         **fakes, agents=agents, ledger=world.ledger, meters=world.meters, snapshots=snapshots, platform=platform,
-        epoch=epoch, snapshot_grace=timedelta(days=1), ring=lambda *_: None, metrics=Metrics(),
+        epoch=epoch, snapshot_grace=timedelta(days=1), ring=lambda *_: None, metrics=Metrics(), purges=purges,
     )  # fmt: skip
     assert desired_agent.check(agent, platform) is None
     yield Stage(world, paper, agents, actuator, AgentUid(uid), agent)

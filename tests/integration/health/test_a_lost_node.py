@@ -25,7 +25,10 @@ async def _falls_silent(stage: Stage) -> str:
     await stage.passed(6)
     old = await stage.shows(**SILENT)
     stage.paper.volumes["data-helper-1"] = replace(stage.paper.volumes["data-helper-1"], node_lost=True)
-    await stage.passed(300, proven=6)
+    await stage.passed(305, proven=6)
+    await stage.look()
+    assert (await stage.record()).state is AgentState.RUNNING, "not yet"
+    await stage.passed(306, proven=6)
     await stage.look()
     return old.name
 
@@ -90,7 +93,7 @@ async def test_the_agent_comes_back_elsewhere_and_every_second_is_paid_once(worl
         assert "data-helper-1" in stage.paper.volumes, "it may be newer than the snapshot"
         assert (await stage.record()).left_until is not None
 
-        await world.sql.execute("UPDATE moorage.agent SET left_until = clock_timestamp()")
+        await world.sql.execute("UPDATE moorage.agent SET left_until = to_timestamp(money.clock())")
         await stage.look()
         assert list(stage.paper.volumes) == ["data-helper-2"]
         await stage.look()
