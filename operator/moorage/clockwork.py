@@ -95,6 +95,7 @@ async def start(op: Operation) -> list[Task]:
     await op.witness.look()
     await _publish_sizes(op)
     await _publish_policy(op)
+    await op.world.refresh()  # after the lead was taken: what the last leader made is in it
     await _close_vanished(op)
     rng = random.Random()  # noqa: S311  # spreads load, hides nothing
     wakeups = DeliverWakeups(op.outbox, op.ring)

@@ -108,6 +108,7 @@ class Operator:
         self.epoch.lead(epoch)
         self.queue.fatal = self._fatal
         try:
+            await self.world.refresh()
             await self._close_vanished()
         except MoorageError as error:
             life.die(f"cannot start: {error}")

@@ -91,6 +91,11 @@ class World:
         for reflector in self.reflectors:
             await reflector.listed.wait()
 
+    async def refresh(self) -> None:
+        """Bring what absence is concluded from up to this moment: who waited for the lead may have a watch that lags."""
+        claims = self._live[kinds.PERSISTENT_VOLUME_CLAIM]
+        await asyncio.gather(*(reflector.refresh() for reflector in (self._pods, self._jobs, claims)))
+
     def silent_seconds(self) -> dict[str, float]:
         """Per kind, how long its watch has shown no sign of life."""
         now = self._clock()

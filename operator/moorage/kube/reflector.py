@@ -133,6 +133,13 @@ class Reflector(Generic[T]):
         self._keep(key, old, item)
         return True
 
+    async def refresh(self) -> None:
+        """List once more beside the watch, for when being late could do harm; raises while the server does not answer.
+
+        A watch that lags behind may show once more what the list no longer has, until it gets to its end.
+        """
+        await self._list()
+
     async def _list(self) -> None:
         items, version = await self._source.list(self._path, self._type, label_selector=self._selector)
         fresh = {ObjectKey(item.metadata.namespace, item.metadata.name): item for item in items}

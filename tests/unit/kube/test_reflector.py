@@ -67,6 +67,20 @@ def two_pods() -> ApiServer:
     return server
 
 
+def test_refresh_shows_what_a_silent_watch_has_missed() -> None:
+    async def scene() -> None:
+        async with watching(two_pods()) as watched:
+            watched.server.mute_watches()
+            watched.server.remove(kinds.POD, "mn-a", "one")
+            watched.server.put(kinds.POD, pod("three"))
+            await virtual_time.passed(1.0)
+            assert watched.names() == {"one", "two"}
+            await watched.reflector.refresh()
+            assert watched.names() == {"two", "three"}
+
+    virtual_time.run(scene())
+
+
 def test_deletions_are_reported_when_they_happened_in_a_gap() -> None:
     async def scene() -> None:
         async with watching(two_pods()) as watched:
