@@ -139,6 +139,10 @@ class Pair:
         assert sorted(await self.real[5].unswept(100)) == sorted(self.fake[1].unswept(100))
         assert sorted(await self.real[0].living()) == sorted(self.fake[0].living())
         assert await self.real[2].open_runs() == self.fake[2].open_runs()
+        kept = await self.admin.fetch("SELECT id::text, keep_until IS NULL FROM moorage.snapshot ORDER BY 1")
+        assert [tuple(row) for row in kept] == sorted(
+            (one.id, one.keep_until is None) for one in self.tables.snapshots.values()
+        )
         agents = [key for key in await self.real[4].take() if key.kind == "Agent"]
         assert sorted(agents) == sorted(key for key in self.tables.take() if key.kind == "Agent")
         rows = await self.admin.fetch(
@@ -319,8 +323,11 @@ class Script:
     async def delete(self) -> None:
         if self.rng.random() < 0.3:
             uid, grace = self.uid, timedelta(days=1)
-            await self.pair.both("keep_snapshots", 0, 0, epoch=self.epoch, uid=uid, grace=grace)
+            if self.rng.random() < 0.5:
+                await self.pair.both("keep_snapshots", 0, 0, epoch=self.epoch, uid=uid, grace=grace)
             await self.pair.both("mark_deleted", 0, 0, epoch=self.epoch, uid=uid)
+            if self.rng.random() < 0.5:
+                await self.pair.both("keep_orphaned_snapshots", 0, 0, epoch=self.epoch, grace=grace)
 
     async def keep(self) -> None:
         await self.pair.both("keep_newest", 0, 0, epoch=self.epoch, uid=self.uid, count=self.rng.randrange(3))

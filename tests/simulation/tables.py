@@ -307,6 +307,12 @@ class AgentTable:
             if one.agent_uid == uid and one.keep_until is None:
                 one.keep_until = self._tables.now() + grace
 
+    def keep_orphaned_snapshots(self, *, epoch: int, grace: timedelta) -> None:
+        self._tables.require_epoch(epoch)
+        for one in self._tables.snapshots.values():
+            if one.keep_until is None and self._tables.agents[one.agent_uid].state is AgentState.DELETED:
+                one.keep_until = self._tables.now() + grace
+
     def mark_deleted(self, *, epoch: int, uid: str) -> None:
         self._tables.require_epoch(epoch)
         row = self._tables.agents.get(uid)

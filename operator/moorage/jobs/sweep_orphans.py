@@ -51,6 +51,7 @@ class SweepOrphans:
                 continue
             log.warning("agent vanished", extra={"agent": uid, "namespace": namespace})
             await self._forget(uid)
+        await self._agents.keep_orphaned_snapshots(epoch=self._epoch(), grace=self._grace)
         return SWEEP_SECONDS
 
     async def _forget(self, uid: str) -> None:

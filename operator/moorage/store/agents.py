@@ -144,6 +144,16 @@ class Agents:
             *(epoch, uid, grace),
         )
 
+    async def keep_orphaned_snapshots(self, *, epoch: int, grace: timedelta) -> None:
+        """Start the grace period of what a deleted agent left without one: its Agent vanished in the midst of its end,
+        or a snapshot was verified after it."""
+        await self._database.run(
+            "UPDATE moorage.snapshot s SET keep_until = clock_timestamp() + $2"
+            " FROM moorage.require_epoch($1), moorage.agent a"
+            " WHERE a.uid = s.agent_uid AND a.state = 'Deleted' AND s.keep_until IS NULL",
+            *(epoch, grace),
+        )
+
     async def mark_deleted(self, *, epoch: int, uid: str) -> None:
         """End the record of an Agent that has vanished."""
         await self._database.run(

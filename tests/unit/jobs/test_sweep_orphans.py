@@ -31,6 +31,9 @@ class Rows:
     async def keep_snapshots(self, **_: object) -> None:
         """Accepted."""
 
+    async def keep_orphaned_snapshots(self, **_: object) -> None:
+        """Accepted."""
+
     async def mark_deleted(self, **_: object) -> None:
         """Its end."""
         self.record = factories.agent_record(state=AgentState.DELETED)
