@@ -39,7 +39,7 @@ class Container:
     started: float
     ended: float | None = None
     restarts: int = 0
-    told: bool = False  # whether the control plane was told of its end
+    told: float | None = None  # when the control plane was told of its end
 
 
 class Kubelets:
@@ -190,7 +190,7 @@ class Kubelets:
             return
         began = clock.rfc3339(clock.from_epoch(int(container.started)))
         state: Manifest = {"running": {"startedAt": began}}
-        container.told = container.ended is not None
+        container.told = None if container.ended is None else self._stage.seconds
         if container.ended is not None:
             over = clock.rfc3339(clock.from_epoch(int(container.ended)))
             state = {"terminated": {"startedAt": began, "finishedAt": over}}

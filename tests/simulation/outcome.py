@@ -34,13 +34,10 @@ def _of_living(house: Any, uid: str, place: Place, agent: Manifest) -> Missing:
         return [f"{place[2]} has no record"]
     if end == "delete":
         return [f"{place[2]} is still there in {row.state}"]
-    if end in ("run", "zero") and _blocked(house, uid, place):
-        taken = {"status": "False", "reason": "NameTaken"}
-        return (
-            [] if taken.items() <= _conditions(agent).get("Ready", {}).items() else ["nobody says what is in the way"]
-        )
     found = _status(agent, "Ready" if end == "run" else "Suspended")
-    return found + (_runs(house, uid, row) if end == "run" else _rests(house, uid, row))
+    found += _runs(house, uid, row) if end == "run" else _rests(house, uid, row)
+    says_so = {"status": "False", "reason": "NameTaken"}.items() <= _conditions(agent).get("Ready", {}).items()
+    return [] if says_so and _blocked(house, uid, place) else found
 
 
 def _blocked(house: Any, uid: str, place: Place) -> bool:
