@@ -289,6 +289,8 @@ class Script:
         await self.pair.both("fail", 1, 1, self.epoch, self.attempt, Failure.CALLED_OFF)
 
     async def swept(self) -> None:
+        if self.rng.random() < 0.2:
+            await self.pair.both("end_abandoned", 5, 1, self.epoch)
         await self.pair.both("swept", 5, 1, self.attempt)
 
     async def open_run(self) -> None:

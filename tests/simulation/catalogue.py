@@ -3,7 +3,7 @@
 import msgspec
 
 from moorage.model.names import AgentUid, SnapshotId, TenantUid
-from moorage.model.record import AttemptKind, AttemptState
+from moorage.model.record import AgentState, AttemptKind, AttemptState
 from moorage.model.snapshots import Failure, Report, Totals
 from moorage.store.attempt_row import AttemptRow, NewAttempt, SnapshotRow
 from tests.simulation.tables import AttemptRecord, SnapshotState, Tables
@@ -133,6 +133,14 @@ class Catalogue:
         agent = self._tables.agents[row.new.agent_uid]
         self._tables.wake("Agent", agent.namespace, agent.name)
         return True
+
+    def end_abandoned(self, epoch: int) -> None:
+        self._tables.require_epoch(epoch)
+        rows = self._tables.agents.values()
+        on = {row.attempt_id for row in rows if row.state is not AgentState.DELETED}
+        for attempt in list(self._tables.attempts.values()):
+            if attempt.new.id not in on and attempt.state not in OVER:
+                self.fail(epoch, attempt.new.id, Failure.CALLED_OFF)
 
     def unswept(self, limit: int) -> list[str]:
         rows = [row for row in self._tables.attempts.values() if self._unswept(row)]

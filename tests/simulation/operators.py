@@ -77,11 +77,13 @@ class Operator:
         actuator = Actuator(
             client=client, applier=applier, agents=agents, ledger=self.books, meters=self.books, snapshots=snapshots,
             purges=nothing,
+            copies=nothing,
             platform=PLATFORM, epoch=self.epoch, snapshot_grace=SNAPSHOT_GRACE, ring=self.queue.add, metrics=METRICS,
         )  # fmt: skip
         self.controller = AgentController(
             objects=self.objects, world=self.world, applier=applier, agents=agents, ledger=self.books,
             actuator=actuator, platform=PLATFORM, epoch=self.epoch, warm_window=warm_window,
+            freezable=frozenset,
         )  # fmt: skip
 
     @property
@@ -139,7 +141,7 @@ class Operator:
         )  # fmt: skip
         while True:
             await self._quietly(sweeper.sweep)
-            await self._quietly(self.snapshots.sweep)
+            await self._quietly(lambda: self.snapshots.sweep(epoch=self.epoch.current))
             await virtual_time.passed(SWEEP_SECONDS)
 
     async def _quietly(self, do: Callable[[], Any]) -> None:

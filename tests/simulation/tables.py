@@ -346,6 +346,8 @@ class AgentTable:
             created_at=row.created_at,
             granted_at=row.granted_at,
             purpose=row.new.purpose,
+            copy=None,
+            copy_asked_at=None,
         )
 
     def _snapshot(self, snapshot_id: str | None) -> SnapshotFacts | None:

@@ -92,7 +92,7 @@ class World:
             await reflector.listed.wait()
 
     async def refresh(self) -> None:
-        """Bring what absence is concluded from up to this moment: who waited for the lead may have a watch that lags."""
+        """Bring what absence is concluded from up to this moment: who waited to lead may have a watch that lags."""
         claims = self._live[kinds.PERSISTENT_VOLUME_CLAIM]
         await asyncio.gather(*(reflector.refresh() for reflector in (self._pods, self._jobs, claims)))
 
