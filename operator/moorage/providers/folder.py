@@ -69,6 +69,8 @@ class Folder:
             try:
                 self._make(mine, body, replace=True)
             except FileNotFoundError as error:
+                if upload.exists():
+                    raise
                 raise UploadLost("the upload was aborted") from error
             for other in upload.glob(f"{number:05}-*"):
                 if other != mine:
@@ -140,7 +142,7 @@ class Folder:
     def walk(self, prefix: str) -> Iterator[FoundObject]:
         """Every object whose key begins with the prefix."""
         with self._present():
-            for folder, _, files in os.walk(self._objects, onerror=_raise):
+            for folder, _, files in os.walk(self._objects, onerror=_unless_gone):
                 for name in files:
                     path = Path(folder, name)
                     key = path.relative_to(self._objects).as_posix()
@@ -197,5 +199,7 @@ def _part(upload: Path, number: int, digest: str) -> Path:
     return upload / f"{number:05}-{digest}"
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _unless_gone(error: OSError) -> None:
+    """What is deleted while we walk is not there; anything else that cannot be read is no reason to call it missing."""
+    if not isinstance(error, FileNotFoundError):
+        raise error

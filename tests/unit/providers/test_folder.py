@@ -168,6 +168,26 @@ def test_a_run_killed_at_any_file_operation_leaves_nothing_torn_and_can_be_repea
     assert all(count > 100 for count in places.values()), places
 
 
+def test_what_is_deleted_during_a_listing_is_left_out_of_it(folder: Folder) -> None:
+    keys = [f"s/tenant-{number}/snapshot/attempt" for number in range(4)]
+    for key in keys:
+        stored(folder, key)
+    listing = folder.walk("s/")
+    first = next(listing)
+    for key in set(keys) - {first.key}:
+        folder.delete(key)
+    assert list(listing) == []
+
+
+def test_a_folder_that_lost_a_part_of_itself_calls_no_upload_lost(root: Path, folder: Folder) -> None:
+    upload_id = folder.create_upload(KEY)
+    (root / "temporary").rmdir()
+    with pytest.raises(Unavailable):
+        folder.put_part(KEY, upload_id, 1, b"x")
+    folder.begin()
+    assert folder.put_part(KEY, upload_id, 1, b"x")
+
+
 def test_empty_folders_do_not_pile_up(root: Path, folder: Folder) -> None:
     stored(folder)
     stored(folder, "s/tenant/other/attempt")
