@@ -16,6 +16,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from moorage.model.errors import Unavailable
 from moorage.providers import durable_files
@@ -117,10 +118,10 @@ class Folder:
             return _below(self._objects, key).stat().st_size
         return None
 
-    def open(self, key: str) -> int | None:
-        """A descriptor to read the object from, which the caller closes; None when there is no such object."""
+    def open(self, key: str) -> IO[bytes] | None:
+        """The object as a file to read; None when there is no such object."""
         with self._present(), contextlib.suppress(*ABSENT):
-            return os.open(_below(self._objects, key), os.O_RDONLY | os.O_CLOEXEC)
+            return _below(self._objects, key).open("rb", buffering=0)
         return None
 
     def write(self, key: str, body: bytes, *, replace: bool) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from moorage.model.errors import Transient
 from moorage.providers.folder import Folder
@@ -20,9 +21,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OpenObject:
-    """An object that is being read; whoever has it closes the descriptor."""
+    """An object to read; its file closes itself when nobody has it any more, as when a client has gone at once."""
 
-    fd: int
+    file: IO[bytes]
     size: int
 
 
@@ -105,12 +106,12 @@ class FolderObjects:
 
     async def open(self, key: str) -> OpenObject | None:
         """An object to read; None when there is none."""
-        fd = await asyncio.to_thread(self._folder.open, key)
-        return None if fd is None else OpenObject(fd, os.fstat(fd).st_size)
+        file = await asyncio.to_thread(self._folder.open, key)
+        return None if file is None else OpenObject(file, os.fstat(file.fileno()).st_size)
 
     def _read(self, key: str) -> bytes | None:
-        fd = self._folder.open(key)
-        if fd is None:
+        file = self._folder.open(key)
+        if file is None:
             return None
-        with os.fdopen(fd, "rb") as file:
+        with file:
             return file.read()

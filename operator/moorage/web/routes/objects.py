@@ -1,10 +1,9 @@
 """The routes under which movers put parts and read objects of a folder: the signed URL is the whole permission."""
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+from typing import IO, Protocol
 
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
@@ -64,7 +63,7 @@ def routes(objects: Objects) -> APIRouter:
         if asked:
             headers["Content-Range"] = f"bytes {start}-{found.size - 1}/{found.size}"
         return StreamingResponse(
-            _chunks(found.fd, start), 206 if asked else 200, headers, media_type="application/octet-stream"
+            _chunks(found.file, start), 206 if asked else 200, headers, media_type="application/octet-stream"
         )
 
     return router
@@ -95,10 +94,8 @@ async def _whole(request: Request, length: int) -> bytes:
     return bytes(body)
 
 
-async def _chunks(fd: int, start: int) -> AsyncIterator[bytes]:
-    try:
-        while chunk := await asyncio.to_thread(os.pread, fd, READ_BYTES, start):
-            start += len(chunk)
+async def _chunks(file: IO[bytes], start: int) -> AsyncIterator[bytes]:
+    with file:
+        file.seek(start)
+        while chunk := await asyncio.to_thread(file.read, READ_BYTES):
             yield chunk
-    finally:
-        os.close(fd)
