@@ -4,6 +4,8 @@ import uuid
 
 import pytest
 
+from moorage.jobs.purge_data import PurgeData
+from moorage.model.errors import LostLeadership
 from moorage.model.names import SnapshotId
 from moorage.model.purges import Outcome
 from moorage.model.record import AttemptKind
@@ -135,3 +137,21 @@ async def test_each_step_may_be_killed_and_done_again(house: House, agent: str) 
         await house.purges.remove_objects(epoch=1)
     assert (left, await house.rows.objects_left(10)) == (old, [])
     assert await house.steps() == ["Started", "KeyDestroyed", "ObjectRemoved"]
+
+
+async def test_the_job_does_all_of_it_in_its_turns_and_keeps_the_metrics_when_it_cannot(
+    house: House, agent: str
+) -> None:
+    await house.snapshot(agent, keep_until_s=EMPTY_S)
+    job = PurgeData(house.purges, lambda: house.world.epoch)
+    for now_s in (EMPTY_S, AFTER_S):
+        await house.world.at(now_s)
+        assert await job.tell() == await job.remove() == 60.0
+    assert sorted(await house.keys(agent)) == [False, True]
+    assert await house.steps() == ["Started", "KeyDestroyed", "ObjectRemoved"]
+
+    await house.rows.stop(reason="drill", actor="ada")
+    house.world.epoch = 0
+    with pytest.raises(LostLeadership):
+        await job.remove()
+    assert house.metrics.registry.get_sample_value("moorage_purge_stopped") == 1

@@ -143,6 +143,25 @@ async def test_a_payment_that_is_booked_to_another_wallet_holds_up_nobody(house:
     assert await house.look(uid) is Outcome.STARTED
 
 
+async def test_a_payment_that_a_person_has_dismissed_holds_up_nobody(house: House) -> None:
+    (uid,) = await house.starved()
+    await house.entombed(uid)
+    await house.world.pay(None, "pi_nobody", payer="stranger")
+    assert await house.look(uid) is Outcome.PAYMENT_MAY_COME
+    await house.world.payments.dismiss(source=Source.STRIPE, obj_id="pi_nobody", note="spam", actor="ada")
+    assert await house.look(uid) is Outcome.STARTED
+
+
+async def test_a_payment_that_was_given_up_holds_up_its_wallet_for_30_days(house: House) -> None:
+    (uid,) = await house.starved()
+    await house.entombed(uid)
+    await _pending_payment(house)
+    await house.world.at(END_S + TOMBSTONE_S + 30 * DAY_S - 1)
+    assert await house.look(uid) is Outcome.PAYMENT_MAY_COME
+    await house.world.at(END_S + TOMBSTONE_S + 30 * DAY_S)
+    assert await house.look(uid) is Outcome.STARTED
+
+
 async def test_an_agent_that_waits_to_be_filled_has_a_grace_of_its_own_and_then_holds_up_nobody(house: House) -> None:
     (uid,) = await house.starved()
     await house.entombed(uid)

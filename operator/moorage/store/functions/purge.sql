@@ -27,7 +27,8 @@ BEGIN
 END $$;
 
 -- Whether money may be on its way to a wallet: an event nobody has read yet, a payment that is not booked, or one whose
--- owner nobody knows, which may be anybody's. A payment that stays pending without news for 30 days was given up.
+-- owner nobody knows, which may be anybody's. What a person has dismissed brings nothing, and a payment that stays
+-- pending without news for 30 days was given up.
 CREATE FUNCTION money.payment_may_come(wallet bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN EXISTS (
@@ -40,8 +41,10 @@ BEGIN
     OR EXISTS (
         SELECT 1 FROM money.payment p
         LEFT JOIN money.payer y ON y.source = p.source AND y.payer = p.payer
-        WHERE p.state = 'Pending' AND coalesce(p.wallet_id, y.wallet_id, wallet) = wallet
-          AND p.changed_at > money.now_s() - 2592000);
+        WHERE p.state = 'Pending' AND coalesce(p.wallet_id, y.wallet_id) = wallet
+          AND p.changed_at > money.now_s() - 2592000
+          AND NOT EXISTS (SELECT 1 FROM money.suspense d
+                          WHERE d.source = p.source AND d.obj_id = p.obj_id AND d.resolution = 'Dismissed'));
 END $$;
 
 -- Credit came, or the wallet is not empty for another reason: the grace of its agents is over, and a tombstone is lifted.
