@@ -60,6 +60,11 @@ def stop(layout: Layout) -> None:
     if not layout.run.exists():
         return
     processes.stop(layout, STORE)
+    stop_database(layout)
+
+
+def stop_database(layout: Layout) -> None:
+    """Stop PostgreSQL alone."""
     with _sentences():
         _postgres(layout).stop()
 

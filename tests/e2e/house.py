@@ -17,7 +17,7 @@ import asyncpg
 import boto3
 
 from dev import cluster as dev_cluster
-from dev import platform, processes, services
+from dev import control_plane, platform, processes, services
 from dev.layout import Layout
 from tests.e2e.cluster import Cluster
 
@@ -152,6 +152,30 @@ class House:
                 name = f"{of['verb']} {of['resource']}"
                 found[name] = found.get(name, 0) + int(float(value))
         return found
+
+    # The database and the API server ------------------------------------------------------------------------------
+
+    @property
+    def brings_database(self) -> bool:
+        """Whether the database is somebody else's, so that nobody here stops it."""
+        return bool(services.brought_database_url(self.layout))
+
+    def stop_database(self) -> None:
+        """Take the database away."""
+        services.stop_database(self.layout)
+
+    def start_database(self) -> None:
+        """Bring it back."""
+        services.start(self.layout)
+
+    def stop_api_server(self) -> None:
+        """Take the API server away, in the middle of whatever it does."""
+        processes.stop(self.layout, "kube-apiserver", grace_seconds=0)
+
+    def start_api_server(self) -> None:
+        """Bring it back and wait until it is ready."""
+        control_plane.start_api_server(self.layout)
+        control_plane.wait_api_server(self.layout)
 
     # The object store -------------------------------------------------------------------------------------------
 
