@@ -149,19 +149,21 @@ class Helper:
 
     def chat(self, text: str) -> str:
         """Say something to it through its service."""
-        namespace, house = self.tenant.namespace, self.tenant.house
-        path = f"/api/v1/namespaces/{namespace}/services/agent-{self.name}:8080/proxy/chat"
-        # Ready comes a moment before the service knows the new pod's address.
-        house.cluster.until(
+        self.until_served()
+        path = f"/api/v1/namespaces/{self.tenant.namespace}/services/agent-{self.name}:8080/proxy/chat"
+        status, answer = self.tenant.house.cluster.post(path, {"text": text})
+        assert status == 200, answer
+        return str(answer["answer"])
+
+    def until_served(self) -> None:
+        """Wait until its service leads to it: Ready comes a moment before the service knows the new pod's address."""
+        self.tenant.house.cluster.until(
             "endpointslices",
-            namespace,
+            self.tenant.namespace,
             lambda slices: any(_serves(item) for item in slices.values()),
             "the service's address",
             labels=f"kubernetes.io/service-name=agent-{self.name}",
         )
-        status, answer = house.cluster.post(path, {"text": text})
-        assert status == 200, answer
-        return str(answer["answer"])
 
     def _until(self, reached: Any, what: str, seconds: float) -> Manifest:
         return self.tenant.house.cluster.until_one(

@@ -1,19 +1,15 @@
 """One life from the first start to the deletion, with the operator killed each time anything of it has moved."""
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from moorage.model import names
 from tests.e2e.cluster import condition
 from tests.e2e.house import House
 from tests.e2e.tenancy import PLENTY_MICROS, Helper, Tenant
+from tests.e2e.trouble import Killer
 
 pytestmark = pytest.mark.cluster
 
-STAGE_SECONDS_MAX = 240
-LOOK_SECONDS = 0.02
 # What a life cannot do without: where the operator must have died at least once.
 STEPS = {
     ("Draining", "Started"),
@@ -22,43 +18,6 @@ STEPS = {
     ("Verifying", "Committed"),
     ("Restoring", "Started"),
 }
-MOVED = (
-    "state",
-    "attempt_state",
-    "stop_recorded",
-    "incarnation",
-    "volume_generation",
-    "pod_uid",
-    "snapshot_id",
-    "wish",
-)
-
-
-class Killer:
-    """Kills the operator whenever the agent's record has moved, and starts it again."""
-
-    def __init__(self, house: House, helper: Helper, **settings: str) -> None:
-        self._house, self._helper, self._settings = house, helper, settings
-        self._seen: set[tuple[object, ...]] = set()
-        self.died_at: set[tuple[str, str | None]] = set()
-
-    def until(self, reached: Callable[[], bool], what: str) -> None:
-        """Go on until it is so and nothing moves any more."""
-        deadline = time.monotonic() + STAGE_SECONDS_MAX
-        while self._kill_if_moved() or not reached():
-            assert time.monotonic() < deadline, f"{what}: {self._helper.record()}"
-            time.sleep(LOOK_SECONDS)
-
-    def _kill_if_moved(self) -> bool:
-        record = self._helper.record()
-        now = tuple(record[name] for name in MOVED)
-        if now in self._seen:
-            return False
-        self._seen.add(now)
-        self._house.kill_operator()
-        self.died_at.add((record["state"], record["attempt_state"]))
-        self._house.start_operator(**self._settings)
-        return True
 
 
 def test_a_life_converges_although_the_operator_dies_at_every_step(house: House, tenant: Tenant) -> None:

@@ -1,6 +1,5 @@
 """A minute without the database, and one without the API server: agents run on, and nothing is lost or done twice."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -8,21 +7,12 @@ import pytest
 from dev import platform, processes
 from tests.e2e.house import House
 from tests.e2e.tenancy import PLENTY_MICROS, Helper, Tenant, seconds_of_demo
+from tests.e2e.trouble import for_a_minute
 
 pytestmark = pytest.mark.cluster
 
-OUTAGE_SECONDS = 60
 CONVERGED_SECONDS_MAX = 60
-LOOK_SECONDS = 1.0
 PAID_SECONDS = 20
-
-
-def for_a_minute(look: Callable[[], None]) -> None:
-    """Look again and again while the outage lasts."""
-    ends = time.monotonic() + OUTAGE_SECONDS
-    while time.monotonic() < ends:
-        look()
-        time.sleep(LOOK_SECONDS)
 
 
 def until_operator_ready(house: House) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from moorage.controllers.lanes import NORMAL, RESYNC, URGENT, Lanes
-from moorage.model.errors import LostLeadership, MoorageError, Permanent, Transient
+from moorage.model.errors import LostLeadership, MoorageError, Permanent, Transient, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +17,8 @@ K = TypeVar("K", bound=Hashable)
 
 SOON_SECONDS = 60.0  # a look wanted sooner than this waits for something; a later one is resync
 NEWS_AFTER_FAILURE_SECONDS = 1.0  # news during a failing run shortens its back-off to this, but not to nothing
+# A service that is away says nothing about the object: once it is back, nobody waits longer than some 13 seconds.
+OUTAGE_FAILURES_MAX = 8
 TIMERS_SPARE = 64  # dead timers kept before the heap is built anew
 
 
@@ -183,6 +185,8 @@ class KeyedQueue(Generic[K]):
                 self._look_again(key, entry, again, NORMAL if again < SOON_SECONDS else RESYNC)
         else:
             entry.failures += 1
+            if isinstance(failure, Unavailable):
+                entry.failures = min(entry.failures, OUTAGE_FAILURES_MAX)
             wait = self._backoff(entry.failures, failure)
             if news is not None:
                 wait = min(wait, self._rng.uniform(0.0, NEWS_AFTER_FAILURE_SECONDS))

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 SILENCE_SECONDS = 75.0  # the server sends a bookmark about once a minute
 WATCH_SECONDS = range(240, 300)  # how long one watch is asked to last; random, so that they do not end together
 BACKOFF_BASE_SECONDS = 0.2
-BACKOFF_CAP_SECONDS = 30.0
+BACKOFF_CAP_SECONDS = 10.0
 SHORT_WATCH_SECONDS = 1.0  # a watch that ends sooner, without an event, is a failure
 LIST_AGAIN_EVERY = 5  # failed attempts after which the version is no longer trusted
 

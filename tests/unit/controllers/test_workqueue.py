@@ -11,7 +11,7 @@ import pytest
 
 from moorage.controllers.workqueue import KeyedQueue
 from moorage.model.conditions import Reason
-from moorage.model.errors import LostLeadership, Permanent, Transient
+from moorage.model.errors import LostLeadership, Permanent, Transient, Unavailable
 from tests.simulation import virtual_time
 
 SEEDS = range(300)
@@ -200,6 +200,22 @@ async def test_failures_back_off_up_to_the_cap_and_end_with_a_good_run() -> None
     assert max(waits[:3]) < 0.5
     assert sum(waits[-10:]) > 500.0
     assert queue.failures("a") == 0
+
+
+@simulated
+async def test_after_a_long_outage_nobody_waits_long() -> None:
+    runs: list[float] = []
+
+    async def run(key: str) -> None:
+        runs.append(now())
+        if runs[-1] < 600.0:
+            raise Unavailable("away")
+
+    queue = KeyedQueue(run, lane_of, base_seconds=0.05, cap_seconds=300.0, rng=random.Random(1))
+    queue.add("a")
+    await virtual_time.passed(700.0)
+    assert 600.0 <= runs[-1] < 615.0
+    assert max(after - before for before, after in itertools.pairwise(runs)) < 15.0
 
 
 @simulated
