@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from moorage.controllers.lanes import NORMAL, RESYNC, URGENT, Lanes
-from moorage.model.errors import LostLeadership, MoorageError, Permanent, Transient, Unavailable
+from moorage.controllers.pauses import Pauses
+from moorage.model.errors import LostLeadership, MoorageError
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +18,6 @@ K = TypeVar("K", bound=Hashable)
 
 SOON_SECONDS = 60.0  # a look wanted sooner than this waits for something; a later one is resync
 NEWS_AFTER_FAILURE_SECONDS = 1.0  # news during a failing run shortens its back-off to this, but not to nothing
-# A service that is away says nothing about the object: once it is back, nobody waits longer than some 13 seconds.
-OUTAGE_FAILURES_MAX = 8
 TIMERS_SPARE = 64  # dead timers kept before the heap is built anew
 
 
@@ -61,12 +60,11 @@ class KeyedQueue(Generic[K]):
         self._run = run
         self._lane_of = lane_of
         self._workers = workers
-        self._base_seconds = base_seconds
-        self._cap_seconds = cap_seconds
         self._run_limit_seconds = run_limit_seconds
         self._loop = asyncio.get_running_loop()
         self._clock = clock or self._loop.time
         self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
+        self._pauses = Pauses(base_seconds, cap_seconds, self._rng)
         self.fatal = fatal  # may also be set later
         self._entries: dict[K, Entry] = {}
         self._lanes: Lanes[K] = Lanes(per_lane)
@@ -184,24 +182,14 @@ class KeyedQueue(Generic[K]):
             elif again is not None:
                 self._look_again(key, entry, again, NORMAL if again < SOON_SECONDS else RESYNC)
         else:
-            entry.failures += 1
-            if isinstance(failure, Unavailable):
-                entry.failures = min(entry.failures, OUTAGE_FAILURES_MAX)
-            wait = self._backoff(entry.failures, failure)
+            entry.failures = self._pauses.counted(entry.failures, failure)
+            wait = self._pauses.seconds(entry.failures, failure)
             if news is not None:
                 wait = min(wait, self._rng.uniform(0.0, NEWS_AFTER_FAILURE_SECONDS))
             self._report(key, entry.failures, failure, wait)
             self._look_again(key, entry, wait, NORMAL)
         if entry.queued_at is None and entry.due is None:
             del self._entries[key]
-
-    def _backoff(self, failures: int, failure: Exception) -> float:
-        if isinstance(failure, Permanent):
-            # The run should have turned it into a condition; only a change of the object can help, or a restart.
-            return self._rng.uniform(self._cap_seconds / 2, self._cap_seconds)
-        wait = self._rng.uniform(0.0, min(self._cap_seconds, self._base_seconds * 2 ** min(failures, 20)))
-        wanted = failure.retry_after_seconds if isinstance(failure, Transient) else None
-        return wait if wanted is None else max(wait, wanted)
 
     def _report(self, key: K, failures: int, failure: Exception, wait: float) -> None:
         expected = isinstance(failure, MoorageError | TimeoutError)
