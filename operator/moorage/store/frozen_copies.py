@@ -7,8 +7,8 @@ from moorage.store.database import Database
 
 # Only a capture whose agent is on it may freeze: what anybody else froze would be the volume of another moment.
 _ASK = """
-INSERT INTO moorage.frozen_copy (attempt_id, namespace)
-SELECT t.id, a.namespace FROM moorage.require_epoch($1), moorage.attempt t
+INSERT INTO moorage.frozen_copy (attempt_id, namespace, asked_at)
+SELECT t.id, a.namespace, to_timestamp(money.clock()) FROM moorage.require_epoch($1), moorage.attempt t
 JOIN moorage.agent a ON a.uid = t.agent_uid AND a.attempt_id = t.id
 WHERE t.id = $2 AND t.kind = 'Snapshot' AND t.state = 'Started'
 ON CONFLICT (attempt_id) DO NOTHING

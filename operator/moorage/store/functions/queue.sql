@@ -63,7 +63,7 @@ BEGIN
         WHERE t.id = one AND t.state = 'Created' AND t.granted_at IS NULL FOR UPDATE SKIP LOCKED;
         EXIT WHEN NOT FOUND;  -- whoever ends it moves the queue on
         UPDATE moorage.mover_queue SET turn = turn + 1;
-        UPDATE moorage.attempt t SET granted_at = clock_timestamp(), turn = q.turn + 1 WHERE t.id = one;
+        UPDATE moorage.attempt t SET granted_at = to_timestamp(money.clock()), turn = q.turn + 1 WHERE t.id = one;
         INSERT INTO moorage.outbox (kind, namespace, name, reason)
         SELECT 'Agent', a.namespace, a.name, 'MoverGranted' FROM moorage.agent a WHERE a.attempt_id = one;
         given := given + 1;
