@@ -98,12 +98,13 @@ def connect(url: str, context: ssl.SSLContext | None = None) -> Connection:
 
 
 def trust(url: str, authority_pem: str) -> ssl.SSLContext | None:
-    """What to believe behind this URL: the authorities that everybody knows, and this one."""
+    """What to believe behind this URL: this authority alone, or without one those that everybody knows.
+
+    Not both: the well-known authorities take megabytes in each connection.
+    """
     if not authority_pem or urlsplit(url).scheme != "https":
         return None
-    context = ssl.create_default_context()
-    context.load_verify_locations(cadata=authority_pem)
-    return context
+    return ssl.create_default_context(cadata=authority_pem)
 
 
 def target_of(url: str) -> str:
