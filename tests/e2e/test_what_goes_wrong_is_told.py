@@ -10,6 +10,17 @@ pytestmark = pytest.mark.cluster
 
 # The kubelet measures what is written beside volumes every few seconds, and evicts after that.
 EVICTED_SECONDS_MAX = 120.0
+# It is asked every ten seconds from its second minute on, and may miss five answers.
+RESTARTED_SECONDS_MAX = 180.0
+FALL_SILENT = """
+import http.server, time
+end = time.monotonic() + 10
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if time.monotonic() < end else 503)
+        self.end_headers()
+http.server.HTTPServer(("", 8080), Handler).serve_forever()
+"""
 FILL_TMP = """
 import time
 with open("/tmp/big", "wb") as file:
@@ -46,6 +57,15 @@ def test_a_command_that_cannot_be_started_is_told_and_costs_nothing(house: House
         )
         == []
     )
+
+
+def test_an_agent_that_stops_answering_is_started_again_and_told_so(tenant: Tenant) -> None:
+    helper = tenant.open(PLENTY_MICROS).agent(command=["python3", "-c", FALL_SILENT], storage=None, env=None)
+    helper.until_ready()
+    helper.until_says("Ready", "PodNotReady")
+    agent = helper.until_says("Healthy", "Restarted", seconds=RESTARTED_SECONDS_MAX)
+    assert agent["status"]["restarts"] == 1
+    assert agent["status"]["lastExit"]["exitCode"] in (137, 143), "stopped by the kubelet"
 
 
 def test_an_agent_that_needs_more_memory_than_its_size_has_is_told_so(tenant: Tenant) -> None:
