@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from moorage.kube import kinds
+from moorage.kube.views import SELECTED_NODE
 from tests.simulation.cluster import DELETED, Cluster, Manifest, Place
 from tests.simulation.stage import Stage
 
@@ -19,6 +20,7 @@ class Volume:
     agent_uid: str
     node: str
     content: int = EMPTY
+    left: bool = False  # on a lost node: whatever is still written there is nobody's data any more
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Disks:
     cluster: Cluster
     volumes: dict[str, Volume] = field(default_factory=dict)  # by the claim's uid
     last_written: dict[str, int] = field(default_factory=dict)  # per agent: what must never be lost
+    _newest: int = EMPTY  # no value is written twice, by whomever
 
     def __post_init__(self) -> None:
         self.cluster.hooks.append(self._changed)
@@ -43,15 +46,10 @@ class Disks:
         if uid not in self.volumes:
             agent_uid = claim["metadata"]["labels"]["moorage.dev/agent-uid"]
             self.volumes[uid] = Volume(uid, agent_uid, node)
-            self.cluster.edit(place, status={"phase": "Bound", "capacity": CAPACITY})
+            self.cluster.edit(
+                place, metadata={"annotations": {SELECTED_NODE: node}}, status={"phase": "Bound", "capacity": CAPACITY}
+            )
         return self.volumes[uid]
-
-    def place_of(self, volume: Volume) -> Place | None:
-        """Where the claim of a disk is."""
-        for place, obj in self.cluster.of(kinds.PERSISTENT_VOLUME_CLAIM):
-            if obj["metadata"]["uid"] == volume.claim_uid:
-                return place
-        return None
 
     def kept(self, agent_uid: str) -> list[Volume]:
         """The disks of an agent whose deletion nobody has asked for."""
@@ -64,7 +62,16 @@ class Disks:
 
     def write(self, volume: Volume) -> None:
         """The agent writes something new."""
-        volume.content = self.last_written[volume.agent_uid] = self.last_written.get(volume.agent_uid, EMPTY) + 1
+        self._newest += 1
+        volume.content = self._newest
+        if not volume.left:
+            self.last_written[volume.agent_uid] = volume.content
+
+    def leave(self, agent_uid: str, content: int) -> None:
+        """What the agent has is left behind by its tenant's wish; from now on a snapshot with this content counts."""
+        for volume in self.volumes.values():
+            volume.left = volume.left or volume.agent_uid == agent_uid
+        self.last_written[agent_uid] = content
 
     def _changed(self, type_: str, place: Place, old: Manifest | None, new: Manifest | None) -> None:
         if type_ != DELETED or old is None:

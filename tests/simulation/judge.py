@@ -25,6 +25,7 @@ class Judge:
         self._disks = disks
         self._bucket = bucket
         self._tables = tables
+        self._left: dict[str, int] = {}  # per agent, up to which generation its volumes were left behind
         self.kubelets: Any = None  # both are made after their judge
         self.movers: Any = None
         cluster.hooks.insert(0, self._changed)  # before the disk of a claim that is gone is wiped
@@ -35,7 +36,9 @@ class Judge:
 
     def starts(self, container: Any) -> None:
         """An agent's container starts: alone on its volume, and with its last data."""
-        others = [one for one in self.kubelets.alive() if one.agent_uid == container.agent_uid and one is not container]
+        if self._fenced(container):
+            return
+        others = [one for one in self._of(container.agent_uid) if one is not container]
         if others:
             self._stage.wrong(f"two pods of one agent run: {others[0].place[2]} and {container.place[2]}")
         if any(mover.agent_uid == container.agent_uid for mover in self.movers.alive()):
@@ -49,10 +52,18 @@ class Judge:
 
     def moves(self, mover: Any) -> None:
         """A mover starts: no pod of its agent and no other mover runs."""
-        if any(one.agent_uid == mover.agent_uid for one in self.kubelets.alive()):
+        if self._of(mover.agent_uid):
             self._stage.wrong("a mover starts beside a pod of its agent")
         if any(one is not mover and one.volume is mover.volume for one in self.movers.alive()):
             self._stage.wrong("two movers work on one volume")
+
+    def _of(self, agent_uid: str) -> list[Any]:
+        """The containers of an agent that run and count."""
+        return [one for one in self.kubelets.alive() if one.agent_uid == agent_uid and not self._fenced(one)]
+
+    def _fenced(self, container: Any) -> bool:
+        """Whether it was left behind on a lost node, with a volume that is nobody's any more."""
+        return container.volume is not None and container.volume.left
 
     # The last copy.
 
@@ -79,7 +90,7 @@ class Judge:
             return
         for one in self._tables.snapshots.values():
             held = self._bucket.objects.get(one.object_key)
-            if one.agent_uid == agent_uid and held == written and one.object_key not in self._bucket.damaged:
+            if held == written and one.object_key not in self._bucket.damaged:
                 return
         self._stage.wrong(f"the last copy of {agent_uid} is lost")
 
@@ -89,8 +100,22 @@ class Judge:
         self._stage.tell("database", what, agent_uid)
         if agent_uid in self._tables.agents:
             self._stage.visited.add(self._tables.agents[agent_uid].state)
+            self._leaves(agent_uid)
+        source = self._tables.agents[agent_uid].restore_id if what == "ensure" else None
+        if source is not None:  # the new agent's data, before it has a volume
+            self._stage.visited.add("filled from another")
+            self._disks.last_written[agent_uid] = self._bucket.objects[self._tables.snapshots[source].object_key]
         if what in ("open_run", "close_run"):
             self._runs(agent_uid)
+
+    def _leaves(self, agent_uid: str) -> None:
+        """The moment of the decision: the volume on the lost node is given up for the last snapshot."""
+        row = self._tables.agents[agent_uid]
+        if row.left_generation > self._left.get(agent_uid, 0):
+            self._left[agent_uid] = row.left_generation
+            self._stage.visited.add("left behind")
+            key = self._tables.snapshots[row.snapshot_id].object_key
+            self._disks.leave(agent_uid, self._bucket.objects[key])
 
     def _runs(self, agent_uid: str) -> None:
         runs = [run for purse in self._tables.purses.values() for run in purse.runs if run.agent_uid == agent_uid]
@@ -100,7 +125,7 @@ class Judge:
             container = self.kubelets.containers.get(run.pod_uid)
             if container is None or run.started < int(container.started):
                 self._stage.wrong(f"{run.pod_uid} is metered before it runs")
-            elif run.ended is not None and container.ended is None:
+            elif run.ended is not None and container.ended is None and not self._fenced(container):
                 self._stage.wrong(f"{run.pod_uid} runs, but its meter is closed")
             elif run.ended is not None and container.told is not None and run.cursor > self._latest(container):
                 self._stage.wrong(f"{run.pod_uid} is charged {run.cursor - container.ended:.0f} s after its end")

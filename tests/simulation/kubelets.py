@@ -92,6 +92,10 @@ class Kubelets:
             self._end(container, "is evicted")
             self._report(container, phase="Failed")
 
+    def some_node(self) -> Node:
+        """Where the scheduler puts what may run anywhere."""
+        return self._rng.choice([node for node in self.nodes if not node.silent] or self.nodes)
+
     def alive(self) -> list[Container]:
         """All containers of agents that really run."""
         return [one for one in self.containers.values() if one.ended is None]
@@ -114,7 +118,7 @@ class Kubelets:
         pod = self._pod(place, uid)
         if pod is None or pod["metadata"].get("deletionTimestamp"):
             return
-        node, volume = self._rng.choice(self.nodes), None
+        node, volume = self.some_node(), None
         claim = claim_of(pod)
         if claim is not None:
             volume = self._disks.bind(place[1], claim, node.name)
@@ -122,6 +126,11 @@ class Kubelets:
                 self._stage.later(AGAIN_SECONDS, self._schedule, place, uid)
                 return
             node = next(one for one in self.nodes if one.name == volume.node)
+        if node.silent:
+            nowhere = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+            self._cluster.edit(place, status={"phase": "Pending", "conditions": [nowhere]})
+            self._stage.later(AGAIN_SECONDS, self._schedule, place, uid)
+            return
         self._cluster.edit(place, spec={**pod["spec"], "nodeName": node.name}, status={"phase": "Pending"})
         self._on(node, 0.2 + 1.5 * self._rng.random(), lambda: self._start(place, uid, node, volume))
 

@@ -83,7 +83,7 @@ class Movers:
             return
         claim = claim_of(job)
         assert claim is not None
-        node = self._rng.choice(self._kubelets.nodes)
+        node = self._kubelets.some_node()
         volume = self._disks.bind(place[1], claim, node.name)
         node = (
             next(one for one in self._kubelets.nodes if volume is not None and one.name == volume.node)

@@ -38,6 +38,7 @@ PLATFORM = factories.platform()
 KEYRING = Keyring(bytes(32))
 STANDBY_SECONDS, RENEW_SECONDS, PROVE_SECONDS, SWEEP_SECONDS = 1.0, 5.0, 10.0, 600.0
 SNAPSHOT_GRACE = timedelta(days=30)
+NODE_LOST_AFTER = timedelta(seconds=20)  # soon, so that it happens while nodes are silent
 
 
 class Operator:
@@ -83,7 +84,7 @@ class Operator:
         self.controller = AgentController(
             objects=self.objects, world=self.world, applier=applier, agents=agents, ledger=self.books,
             actuator=actuator, platform=PLATFORM, epoch=self.epoch, warm_window=warm_window,
-            freezable=frozenset,
+            freezable=frozenset, node_lost_after=NODE_LOST_AFTER,
         )  # fmt: skip
 
     @property

@@ -31,7 +31,8 @@ def missing(house: Any) -> Missing:  # Any: a House
 def _of_living(house: Any, uid: str, place: Place, agent: Manifest) -> Missing:
     row, end = house.tables.agents.get(uid), house.plot.end
     if row is None:
-        return [f"{place[2]} has no record"]
+        reason = _conditions(agent).get("Ready", {}).get("reason")
+        return [] if reason == "SnapshotNotFound" else [f"{place[2]} has no record"]
     if end == "delete":
         return [f"{place[2]} is still there in {row.state}"]
     found = _status(agent, "Ready" if end == "run" else "Suspended")

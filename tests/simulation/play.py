@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from moorage.kube import kinds
+from moorage.model import names
+from moorage.model.names import SnapshotId
 from moorage.services.mover_sessions import MoverSessions
 from tests.simulation import outcome, virtual_time
 from tests.simulation.bucket import Bucket
@@ -58,14 +60,16 @@ class Plot:
     end: str
     micros: int
     movers_max: int
+    recovers: bool
 
     @classmethod
     def of(cls, rng: random.Random) -> "Plot":
         """Draw one."""
+        recovers = rng.random() < 0.3
         return cls(
             storage=rng.random() < 0.92,
             agents=rng.choice((1, 1, 1, 2)),
-            nodes=rng.choice((1, 1, 2)),
+            nodes=1 + (recovers or rng.random() < 0.3),
             standby=rng.random() < 0.25,
             warm_window=timedelta(seconds=rng.choice((0, 0, 15, 90))),
             trouble_seconds=rng.uniform(40.0, 200.0),
@@ -73,6 +77,7 @@ class Plot:
             end=rng.choice(("run", "run", "zero", "pause", "delete")),
             micros=rng.choice((15, 60, 100_000)),
             movers_max=rng.choice((1, 10)),
+            recovers=recovers,
         )
 
 
@@ -166,6 +171,11 @@ class House:
         spec: dict[str, Any] = {"runtime": "chatbot", "size": "small", "desiredState": "Running"}
         if self.plot.storage:
             spec["storage"] = {"size": "1Gi"}
+        known = [one.id for one in self.tables.snapshots.values() if one.object_key in self.bucket.objects]
+        if known and self.plot.storage and self.rng.random() < 0.5:
+            spec["restoreFrom"] = {"snapshot": names.snapshot_name(SnapshotId(self.rng.choice(known)))}
+        if self.plot.recovers:
+            spec["recovery"] = "FromSnapshot"
         self.stage.tell("tenant", f"creates {name}")
         self.cluster.put(place, {"metadata": {}, "spec": spec})
 

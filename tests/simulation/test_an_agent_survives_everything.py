@@ -20,7 +20,7 @@ SOON_FOUND = {
 }
 
 # Purged by a job of its own, which is not part of a play.
-NOT_PLAYED = {state for state in AgentState if state.startswith("Purge")}
+NOT_PLAYED = {state for state in AgentState if state.startswith("Purg")}
 
 deaths: Counter[str] = Counter()
 visited: set[str] = set()
@@ -40,7 +40,7 @@ def test_the_operator_died_before_and_after_each_of_its_calls() -> None:
         pytest.skip("nothing was played")
     missed = [f"{when} {call}" for call in play.CALLS for when in ("before", "after") if not deaths[f"{when} {call}"]]
     assert missed == []
-    assert visited >= set(AgentState) - NOT_PLAYED
+    assert visited >= {*AgentState, "left behind", "filled from another"} - NOT_PLAYED
 
 
 def test_a_seed_tells_the_same_story_twice() -> None:

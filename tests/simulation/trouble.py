@@ -24,13 +24,14 @@ class Trouble:
             service.trouble = rng.choice((0.0, 0.0, 0.02, 0.1))
             service.slow = rng.choice((0.0, 0.0, 0.05))
         house.movers.mishaps = rng.choice((0.0, 0.2, 0.7))
+        silent, healed = (1.5, 0.3) if house.plot.recovers else (0.5, 1.0)
         self._events: list[tuple[float, Callable[[], None]]] = [
             (3.0, self._pause), (3.0, self._resume), (1.5, self._replace), (0.8, self._delete), (1.0, self._create),
             (3.0, self._top_up), (2.0, self._spend), (2.0, self._ask),
             (1.5, self._kill), (1.0, self._outage), (0.5, self._freeze), (0.5, self._cut_off),
             (1.0, self._close_watches), (0.7, self._mute_watches), (0.7, self._gap),
-            (0.5, self._silence), (1.0, self._heal), (0.7, self._crash), (0.7, self._evict), (0.7, self._pod_deleted),
-            (0.3, self._full), (0.3, self._object_lost), (0.1, self._finalizer_taken),
+            (silent, self._silence), (healed, self._heal), (0.7, self._crash), (0.7, self._evict),
+            (0.7, self._pod_deleted), (0.3, self._full), (0.3, self._object_lost), (0.1, self._finalizer_taken),
         ]  # fmt: skip
 
     async def last(self, seconds: float) -> None:
