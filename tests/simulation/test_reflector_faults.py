@@ -1,6 +1,7 @@
 """Whatever the API server does to its watchers, the store becomes what the server has, and nothing goes unreported."""
 
 import asyncio
+import contextlib
 import json
 import random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from moorage.kube import kinds
 from moorage.kube.objects import Pod
 from moorage.kube.reflector import ObjectKey, Reflector, View
+from moorage.model.errors import MoorageError
 from tests.fakes.apiserver import Answer, ApiServer
 from tests.simulation import virtual_time
 
@@ -51,12 +53,32 @@ class Chaos:
         self.server = server
         self.reflector = reflector
         self.rng = rng
+        self._refreshing: list[asyncio.Task[None]] = []
 
     def step(self) -> None:
         """Do one thing."""
         self.rng.choice(
-            (self._put, self._put, self._remove, self._recreate, self._written, self._answer_came, self._fault)
+            (
+                self._put,
+                self._put,
+                self._remove,
+                self._recreate,
+                self._written,
+                self._answer_came,
+                self._fault,
+                self._refresh,
+            )
         )()
+
+    def _refresh(self) -> None:
+        """Somebody takes the lead and wants to see for himself, beside the watch."""
+
+        async def refresh() -> None:
+            with contextlib.suppress(MoorageError):
+                await self.reflector.refresh()
+
+        self._refreshing = [task for task in self._refreshing if not task.done()]
+        self._refreshing.append(asyncio.get_running_loop().create_task(refresh()))
 
     def _put(self) -> None:
         name = f"pod-{self.rng.randrange(12)}"

@@ -138,10 +138,16 @@ class Reflector(Generic[T]):
 
         A watch that lags behind may show once more what the list no longer has, until it gets to its end.
         """
-        await self._list()
+        items, version = await self._source.list(self._path, self._type, label_selector=self._selector)
+        if int(version) >= self.version:  # else the watch was faster, and would not tell again what it has told
+            self._take_list(items, version)
 
     async def _list(self) -> None:
         items, version = await self._source.list(self._path, self._type, label_selector=self._selector)
+        self._take_list(items, version)
+        self.listed.set()
+
+    def _take_list(self, items: builtins.list[T], version: str) -> None:
         fresh = {ObjectKey(item.metadata.namespace, item.metadata.name): item for item in items}
         at = int(version)
         for key, old in list(self.store.items()):
@@ -153,7 +159,6 @@ class Reflector(Generic[T]):
                 self._keep(key, old_item, item)
         self._resume, self.version = version, at
         self.last_seen = self._clock()
-        self.listed.set()
 
     async def _watch(self) -> None:
         query = {
