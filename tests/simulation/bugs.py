@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from moorage.controllers.actuator import Actuator
+from moorage.kube.apply import Applier
 from moorage.kube.observe import World
 from moorage.lifecycle import agent as life
 from moorage.lifecycle import snapshot as moving
@@ -51,7 +52,8 @@ def _beside_a_mover() -> AbstractContextManager[Any]:
     return _state(AgentState.RUNNING, lambda one, wish, world: life._running(one, wish, replace(world, jobs=())))
 
 
-def _blind() -> AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _blind() -> Iterator[None]:
     real = World.agent
 
     def agent(self: World, *place: Any) -> Any:
@@ -61,12 +63,11 @@ def _blind() -> AbstractContextManager[Any]:
     async def listed(self: World) -> None:
         """Nobody waits for the caches either."""
 
-    return _both(mock.patch.object(World, "agent", agent), mock.patch.object(World, "listed", listed))
-
-
-@contextlib.contextmanager
-def _both(one: AbstractContextManager[Any], other: AbstractContextManager[Any]) -> Iterator[None]:
-    with one, other:
+    with (
+        mock.patch.object(World, "agent", agent),
+        mock.patch.object(World, "listed", listed),
+        mock.patch.object(World, "refresh", listed),
+    ):
         yield
 
 
@@ -162,7 +163,21 @@ def _swept_unasked() -> AbstractContextManager[Any]:
 
 
 def _unpaid() -> AbstractContextManager[Any]:
-    return mock.patch.object(life, "wants_run", lambda one, wish: not (one.user_paused or wish.deleting))
+    return mock.patch.object(life, "comes_back", lambda one, wish: not (one.user_paused or wish.deleting))
+
+
+def _lagging_lead() -> AbstractContextManager[Any]:
+    async def refresh(self: World) -> None:
+        """The cache will do."""
+
+    return mock.patch.object(World, "refresh", refresh)
+
+
+def _unsure() -> AbstractContextManager[Any]:
+    async def make_sure(self: Applier, owner_uid: str) -> None:
+        """No answer is taken for no."""
+
+    return mock.patch.object(Applier, "make_sure", make_sure)
 
 
 BUGS: dict[str, Bug] = {
@@ -183,4 +198,6 @@ BUGS: dict[str, Bug] = {
     "the end of a mover is not looked at": _claimed_twice,
     "a replaced attempt takes its object along, also a restore": _swept_unasked,
     "a wallet at zero stops nobody": _unpaid,
+    "a creation that was not answered counts as absent": _unsure,
+    "whoever takes the lead trusts its cache": _lagging_lead,
 }
