@@ -1,10 +1,13 @@
 """A clock that jumps, or a mistake of ours, costs at most what may go in an hour; then a person has to look."""
 
+import asyncio
 import logging
 
 import pytest
 
 from moorage.model.purges import Outcome
+from moorage.store.database import Database
+from moorage.store.purges import PurgeRows
 from tests.integration.purge.world import DAY_S, EMPTY_S, House
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
@@ -170,3 +173,24 @@ async def test_new_snapshots_that_replace_old_ones_are_no_accident(house: House)
     await _turn(house, EMPTY_S)
     assert await _removed(house) == 2 * LIMIT
     assert (await house.rows.gate()).engaged_at is None
+
+
+async def test_many_sessions_at_once_destroy_no_more_than_the_limit(house: House, database_url: str) -> None:
+    await _deleted_agents(house, LIMIT + 20, keep_until_s=EMPTY_S)
+    await house.world.at(EMPTY_S)
+    await house.rows.entomb_snapshots(epoch=1, limit=1_000)
+    await house.world.at(EMPTY_S + TOMBSTONED_S)
+    due = await house.rows.due_snapshots(1_000)
+    sessions = [await Database.connect(database_url, size_max=1) for _ in range(6)]
+    try:
+        asked = await asyncio.gather(
+            *(
+                PurgeRows(sessions[number % len(sessions)]).purge_snapshot(epoch=1, snapshot_id=snapshot_id)
+                for number, snapshot_id in enumerate(due)
+            )
+        )
+    finally:
+        for session in sessions:
+            await session.close()
+    assert [asked.count(outcome) for outcome in (Outcome.STARTED, Outcome.BRAKE_ENGAGED)] == [LIMIT, 20]
+    assert (await house.steps()).count("BrakeEngaged") == 1
