@@ -39,7 +39,7 @@ def test_an_agent_that_does_not_answer_before_a_stop_is_stopped_all_the_same(
     house: House, tenant: Tenant, path: str
 ) -> None:
     helper = tenant.open(PLENTY_MICROS).agent(
-        command=["python", "-c", SERVER], quiesce={"httpPath": path, "timeoutSeconds": 1}
+        command=["python3", "-c", SERVER], quiesce={"httpPath": path, "timeoutSeconds": 1}
     )
     helper.until_ready()
     assert said(helper) == ""
