@@ -1,7 +1,9 @@
 """Whatever ends, dies or is forgotten, its place goes to the next; limits hold whoever asks at once."""
 
 import asyncio
+import contextlib
 import random
+import uuid
 from dataclasses import replace
 
 import asyncpg
@@ -164,3 +166,40 @@ async def test_no_mover_starts_without_a_place(world: World) -> None:
     second = await world.ask()
     with pytest.raises(asyncpg.CheckViolationError):
         await world.rows.move(EPOCH, second, AttemptState.CREATED, AttemptState.STARTED)
+
+
+SESSIONS, STEPS, SEED = 16, 50, 3
+
+
+async def test_any_mix_of_steps_in_many_sessions_is_free_of_deadlocks_and_leaves_nothing_to_the_net(
+    world: World,
+) -> None:
+    await world.limits(5, PER_NODE_MAX)
+    agents = [(await world.agent(f"t{number % 5}"), world.tenants[f"t{number % 5}"]) for number in range(40)]
+    print(f"seed {SEED}")  # noqa: T201  # pytest shows it with a failure
+    await asyncio.gather(*(_live(world, agents, random.Random(SEED * number)) for number in range(SESSIONS)))
+    assert await world.movers.grant(epoch=EPOCH) == 0
+    await world.limits(MOVERS_MAX, PER_NODE_MAX)
+    for attempt in await world.placed():
+        await world.fail(attempt)
+    assert len(await world.drain()) > STEPS
+
+
+async def _live(world: World, agents: list[tuple[str, uuid.UUID]], rng: random.Random) -> None:
+    """Steps of operators that cross each other; a deadlock would end one of them with an error."""
+    for _ in range(STEPS):
+        agent, tenant = rng.choice(agents)
+        record = await world.records.load(agent)
+        assert record is not None
+        attempt, step = record.attempt, rng.random()
+        if attempt is None or attempt.state is AttemptState.FAILED:
+            with contextlib.suppress(AssertionError):  # another session was faster
+                await world.ask_for(agent, tenant, rng.choice([*AttemptKind]), rng.choice(NODES))
+        elif step < 0.6:
+            await world.rows.fail(EPOCH, attempt.id, "CalledOff")
+        elif step < 0.75:
+            await world.records.save(epoch=EPOCH, before=record, after=replace(record, attempt=None))
+        elif step < 0.9 and attempt.granted_at is not None:
+            await world.rows.move(EPOCH, attempt.id, AttemptState.CREATED, AttemptState.STARTED)
+        else:
+            await world.limits(rng.randint(1, 6), PER_NODE_MAX)
