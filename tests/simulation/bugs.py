@@ -19,7 +19,7 @@ from moorage.lifecycle.decision import FRESH, Decision, enter
 from moorage.model.observation import UNKNOWN
 from moorage.model.record import AgentState, AttemptKind, AttemptState
 from moorage.services.snapshots import Snapshots
-from tests.simulation.tables import AgentTable, Tables
+from tests.simulation.tables import Tables
 
 Bug = Callable[[], AbstractContextManager[Any]]
 
@@ -107,14 +107,6 @@ def _half_restored() -> AbstractContextManager[Any]:
     return _state(AgentState.RESTORING, restoring)
 
 
-def _fenceless() -> AbstractContextManager[Any]:
-    def fenced(self: AgentTable, epoch: int, before: Any) -> Any:
-        self._tables.require_epoch(epoch)
-        return self._tables.agents.get(before.uid)
-
-    return mock.patch.object(AgentTable, "_fenced", fenced)
-
-
 def _any_epoch() -> AbstractContextManager[Any]:
     return mock.patch.object(Tables, "require_epoch", return_value=None)
 
@@ -142,15 +134,6 @@ def _gone_at_once() -> AbstractContextManager[Any]:
         return real(record, desired, seen)
 
     return mock.patch.object(life, "transition", transition)
-
-
-def _claimed_twice() -> AbstractContextManager[Any]:
-    real = life.snapshot._moving
-
-    def moves(record: Any, world: Any, kind: AttemptKind) -> Decision:
-        return real(record, replace(world, jobs=()), kind)
-
-    return mock.patch.object(life.snapshot, "_moving", moves)
 
 
 def _swept_unasked() -> AbstractContextManager[Any]:
@@ -191,11 +174,9 @@ BUGS: dict[str, Bug] = {
     "a run ends when it is noticed, not when the pod ended": _closed_late,
     "a failed restore becomes the volume": _half_restored,
     "a failed restore is tried again in the same volume": _same_volume,
-    "a record is written across a fence": _fenceless,
     "an old epoch may write": _any_epoch,
     "the name of an incarnation is used again": _same_name,
     "a deleted agent goes without a snapshot": _gone_at_once,
-    "the end of a mover is not looked at": _claimed_twice,
     "a replaced attempt takes its object along, also a restore": _swept_unasked,
     "a wallet at zero stops nobody": _unpaid,
     "a creation that was not answered counts as absent": _unsure,

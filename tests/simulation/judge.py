@@ -7,7 +7,7 @@ from moorage.kube import kinds
 from tests.simulation.bucket import Bucket
 from tests.simulation.cluster import DELETED, Cluster, Manifest, Place
 from tests.simulation.disks import EMPTY, Disks
-from tests.simulation.stage import Stage
+from tests.simulation.stage import Stage, current
 from tests.simulation.tables import Tables
 
 # A pod that vanished while no watch worked ends where its node's proof ends: this much later than it was told, at most.
@@ -98,6 +98,9 @@ class Judge:
 
     def _committed(self, what: str, agent_uid: str) -> None:
         self._stage.tell("database", what, agent_uid)
+        life = current()
+        if life is not None and life.epoch not in (None, self._tables.epoch):
+            self._stage.wrong(f"{life.name} writes under epoch {life.epoch}, which is over: {what}")
         if agent_uid in self._tables.agents:
             self._stage.visited.add(self._tables.agents[agent_uid].state)
             self._leaves(agent_uid)

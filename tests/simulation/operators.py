@@ -109,6 +109,7 @@ class Operator:
             await virtual_time.passed(STANDBY_SECONDS)
         stage.tell(life.name, "leads with epoch", epoch)
         self.epoch.lead(epoch)
+        life.epoch = epoch
         self.queue.fatal = self._fatal
         try:
             await self.world.refresh()

@@ -69,6 +69,7 @@ class Life:
         self.alive = True
         self.frozen: asyncio.Event | None = None
         self.points = 0
+        self.epoch: int | None = None  # under which it leads, if it does
         self._stage = stage
         self._dies_at = dies_at
         self._tasks: dict[asyncio.Task[Any], None] = {}
@@ -121,6 +122,11 @@ class Life:
 
 _LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
 WORLD: Context = copy_context()
+
+
+def current() -> Life | None:
+    """The process in which this happens."""
+    return _LIFE.get()
 
 
 def task_factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":

@@ -182,10 +182,14 @@ class Trouble:
         self._stage.tell("store", "is full" if self._house.bucket.full else "has room")
 
     def _object_lost(self) -> None:
-        """Somebody deletes or alters a snapshot while the volume is still there, and before anybody asks for it."""
+        """Somebody deletes a snapshot while the volume is still there, and before anybody asks for it."""
+        asked_for = {row.restore_id for row in self._house.tables.agents.values()}
+        if self._house.plot.recovers:  # where the volume may be lost as well
+            return
         for row in self._house.tables.agents.values():
             warm = row.archive_at is not None and (row.archive_at - self._stage.now()).total_seconds() > 30
-            if row.state is AgentState.SUSPENDED and warm and row.snapshot_id and not row.user_paused:
+            rests = row.state is AgentState.SUSPENDED and warm and not row.user_paused
+            if rests and row.snapshot_id is not None and row.snapshot_id not in asked_for:
                 key = self._house.tables.snapshots[row.snapshot_id].object_key
                 self._house.bucket.vanish(key)
                 return
