@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from moorage.lifecycle import backoff, purge, recovery, snapshot, storage, wishes
+from moorage.lifecycle import backoff, frozen, purge, recovery, snapshot, storage, wishes
 from moorage.lifecycle import effects as do
 from moorage.lifecycle.decision import (
     FRESH,
@@ -105,7 +105,7 @@ def _starting(record: AgentRecord, desired: Desired, world: World) -> Decision:
         return Decision(record=record, wait_seconds=LOOK_AGAIN_SECONDS)
     if (pause := backoff.left_seconds(record)) is not None:
         return Decision(record=record, wait_seconds=pause)
-    if any(job.outcome is JobOutcome.ACTIVE for job in world.jobs):
+    if any(job.outcome is JobOutcome.ACTIVE for job in world.jobs) and not frozen.reads_copy(record.attempt):
         # Its last word is given, but until its process has ended it may still have the volume open.
         return Decision(record=record, effects=drop(world.jobs), wait_seconds=LOOK_AGAIN_SECONDS)
     blocked = desired.problem is not None or volume_lost(record, world.volumes)

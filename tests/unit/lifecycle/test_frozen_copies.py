@@ -100,6 +100,14 @@ def test_the_mover_reads_the_copy_beside_the_running_agent() -> None:
     assert runs(at_work) == []
 
 
+def test_a_pod_that_is_replaced_does_not_wait_for_a_mover_that_reads_the_copy() -> None:
+    after = decide(captured(CopyState.READY, state=AgentState.RUNNING), pods=(), jobs=(job_view(),))
+    assert do.ApplyChildren(with_pod=True) in after.effects
+    assert not any(isinstance(effect, do.DropMover) for effect in after.effects)
+    own = decide(captured(None, state=AgentState.RUNNING, reached=AttemptState.UPLOADED), pods=(), jobs=(job_view(),))
+    assert do.ApplyChildren(with_pod=True) not in own.effects
+
+
 def test_a_mover_that_fails_beside_the_agent_fails_its_attempt_and_nothing_else() -> None:
     ended = (job_view(outcome=JobOutcome.FAILED),)
     after = decide(captured(CopyState.READY, state=AgentState.RUNNING), jobs=ended)
