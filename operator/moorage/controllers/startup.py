@@ -1,5 +1,7 @@
 """How kopf is embedded: its settings, storages that store nothing, and the login it shares with our client."""
 
+import itertools
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,8 +46,17 @@ class NoProgress(kopf.ProgressStorage):
         return essence
 
 
+class Patience:
+    """The pauses between tries of one request, without end: an API server that is away, or that knows nobody's rights
+    in its first seconds, must not end a process whose other half settles wallets."""
+
+    def __iter__(self) -> Iterator[float]:
+        """From half a second to eight."""
+        return itertools.chain((0.5, 1.0, 2.0, 4.0), itertools.repeat(8.0))
+
+
 def settings() -> kopf.OperatorSettings:
-    """kopf as a doorbell: no scanning, no peering, no posting, no storage; it fails fast and we restart."""
+    """kopf as a doorbell: no scanning, no peering, no posting, no storage."""
     chosen = kopf.OperatorSettings()
     chosen.scanning.disabled = True
     chosen.posting.enabled = False
@@ -63,7 +74,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.persistence.consistency_timeout = 0
     chosen.networking.request_timeout = 30
     chosen.networking.connect_timeout = 5
-    chosen.networking.error_backoffs = (0.5, 1, 2, 4, 8, 15)
+    chosen.networking.error_backoffs = Patience()
     chosen.networking.enforce_retry_after = True
     chosen.execution.max_workers = 4
     chosen.process.ultimate_exiting_timeout = 60
