@@ -70,8 +70,10 @@ def objection(record: AgentRecord, spec: AgentSpec) -> Reason | None:
         problem = schedule.problem(spec.snapshots.schedule)
         if problem is not None:
             return problem
+    # Of a new agent; one that goes back to older data of its own gets a claim that holds it.
+    filled = record.restore if record.snapshot is None else None
     room = quantity.number(spec.storage.size) if spec.storage is not None else None
-    if record.restore is not None and (room is None or record.restore.disk_bytes > room):
+    if filled is not None and (room is None or filled.disk_bytes > room):
         return Reason.VOLUME_TOO_SMALL
     return None
 

@@ -272,3 +272,16 @@ def test_what_cannot_be_done_is_said(spec: dict[str, Any], room: str, reason: Re
     manifest = {"metadata": {"name": "helper"}, "spec": {"size": "small", "storage": {"size": room}, **spec}}
     record = agent_record(restore=snapshot_facts(disk_bytes=4_000_000))
     assert wishes.objection(record, agents.from_manifest(manifest).spec) is reason
+
+
+def test_an_agent_that_goes_back_to_older_data_gets_room_for_it_instead_of_an_objection() -> None:
+    manifest = {"metadata": {"name": "helper"}, "spec": {"size": "small", "storage": {"size": "3Mi"}}}
+    record = agent_record(
+        state=AgentState.ARCHIVED,
+        volume_uid=None,
+        snapshot=snapshot_facts(),
+        restore=snapshot_facts(id=OTHER.id, disk_bytes=4 << 20),
+    )
+    assert wishes.objection(record, agents.from_manifest(manifest).spec) is None
+    after = transition(record, desired(), observation(pods=(), volumes=()))
+    assert (after.record.state, after.record.volume_floor_mib) == (AgentState.RESTORING, 4)
