@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dev.trouble import Trouble
-from tests.bench import aside, burst, contestants, crowd, idle, lives, report, rig
+from tests.bench import aside, burst, contestants, crowd, idle, lives, masses, report, rig
 from tests.bench.rig import Rig
 
-NEED_THE_FAKE_NODE = ("burst", "steady", "restart")
+NEED_THE_FAKE_NODE = ("burst", "steady", "restart", "masses")
 NEED_IMAGES = ("zero", "crowd")
 NEED_NO_CLUSTER = tuple(aside.ALL)
 NAMES = (*NEED_THE_FAKE_NODE, *NEED_IMAGES, *NEED_NO_CLUSTER)
 FULL_COUNT, QUICK_COUNT = 1000, 200
 CROWD_COUNT = 50
+MASSES_COUNT = 200
 
 
 def main() -> int:
@@ -64,6 +65,8 @@ def _on_the_cluster(found: Rig, wanted: list[str], arguments: argparse.Namespace
         yield from lives.run(found, rounds=arguments.rounds or (3 if quick else 20))
     if "crowd" in wanted:
         yield crowd.run(found, count=10 if quick else CROWD_COUNT)
+    if "masses" in wanted:
+        yield masses.run(found, count=40 if quick else MASSES_COUNT)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -238,11 +238,12 @@ async def open_bare_namespace(wire: Wire) -> None:
     """Make it, with the account that pods need."""
     await wire.call("POST", "/api/v1/namespaces", bare_namespace())
     await eventually(
-        "the default account", 30, lambda: _exists(wire, f"/api/v1/namespaces/{BARE}/serviceaccounts/default")
+        "the default account", 30, lambda: exists(wire, f"/api/v1/namespaces/{BARE}/serviceaccounts/default")
     )
 
 
-async def _exists(wire: Wire, path: str) -> bool:
+async def exists(wire: Wire, path: str) -> bool:
+    """Whether there is something at a path."""
     try:
         await wire.get(path)
     except Refused:
@@ -251,7 +252,7 @@ async def _exists(wire: Wire, path: str) -> bool:
 
 
 async def _quotas_counted(wire: Wire) -> bool:
-    if not await _exists(wire, f"/api/v1/namespaces/{CORE}/serviceaccounts/default"):
+    if not await exists(wire, f"/api/v1/namespaces/{CORE}/serviceaccounts/default"):
         return False
     found = (await wire.get(kinds.collection_path(kinds.RESOURCE_QUOTA, CORE)))["items"]
     return bool(found) and all(quota.get("status", {}).get("hard") == quota["spec"]["hard"] for quota in found)
@@ -272,14 +273,14 @@ async def _unpin_all(wire: Wire, kind: Kind) -> None:
 
 
 async def _remove_namespace(wire: Wire, name: str) -> None:
-    if not await _exists(wire, f"/api/v1/namespaces/{name}"):
+    if not await exists(wire, f"/api/v1/namespaces/{name}"):
         return
     await wire.call("DELETE", f"/api/v1/namespaces/{name}/pods", {"gracePeriodSeconds": 0})
     await wire.call("DELETE", f"/api/v1/namespaces/{name}")
 
 
 async def _namespaces_gone(wire: Wire) -> bool:
-    return not any([await _exists(wire, f"/api/v1/namespaces/{name}") for name in (CORE, BARE)])
+    return not any([await exists(wire, f"/api/v1/namespaces/{name}") for name in (CORE, BARE)])
 
 
 def _text(value: Any) -> str:  # Any: whatever becomes JSON

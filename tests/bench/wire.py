@@ -35,6 +35,7 @@ class Metadata(msgspec.Struct):
     """What is read of the metadata."""
 
     name: str
+    namespace: str = ""
     version: str = msgspec.field(name="resourceVersion", default="")
     deleted_at: str | None = msgspec.field(name="deletionTimestamp", default=None)
 
