@@ -94,8 +94,8 @@ def _running(record: AgentRecord, desired: Desired, world: World) -> Decision:
         return Decision(record=record, effects=(*_open(record, pod), do.DeletePod(pod.name, pod.uid)))
     keep: tuple[do.Effect, ...] = () if desired.problem else (do.ApplyChildren(with_pod=True),)
     opened = _open(record, pod)
-    # What the open run brings (when the credit ends) is in the record that is read next, and nobody rings for it.
-    look = LOOK_AGAIN_SECONDS if opened else None
+    # When the credit ends is known once the first run is open, and nobody rings for it. Later ones only move it.
+    look = LOOK_AGAIN_SECONDS if opened and record.wallet.zero_at is None else None
     return Decision(record=record, effects=(*opened, *keep), wait_seconds=look)
 
 

@@ -374,6 +374,9 @@ def test_an_opened_run_is_looked_at_again_although_nobody_rings() -> None:
     after = transition(record(has_storage=True), desired(), seen((pod(),), (volume(),)))
     assert do.OpenRun(pod()) in after.effects
     assert after.wait_seconds == 2.0
+    before = record(has_storage=True)
+    known = replace(before, wallet=replace(before.wallet, zero_at=NOW + timedelta(hours=1)))
+    assert transition(known, desired(), seen((pod(),), (volume(),))).wait_seconds is None, "others burn already"
 
 
 def test_a_top_up_before_the_stop_is_recorded_lets_the_agent_run_on() -> None:
