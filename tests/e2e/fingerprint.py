@@ -3,6 +3,7 @@
 import json
 import re
 
+from moorage.model import names
 from tests.e2e.cluster import Manifest
 from tests.e2e.tenancy import Tenant
 
@@ -19,6 +20,7 @@ PLURALS = (
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The last number of a pod's and a claim's name counts incarnations and generations.
 COUNTED = re.compile(r"\b(helper|data-helper)-\d+\b")
+GENERATION = re.compile(rf'("{re.escape(names.LABEL_GENERATION)}": )"\d+"')
 # Given by the cluster to each object anew.
 GIVEN = {"clusterIP", "clusterIPs", "volumeName", "nodeName"}
 
@@ -44,4 +46,4 @@ def _line(plural: str, item: Manifest, tenant: Tenant) -> str:
         if key not in {"metadata", "status", "apiVersion", "kind"}
     }
     text = json.dumps([plural, metadata["name"], labels, owners, rest], sort_keys=True)
-    return COUNTED.sub(r"\1-N", UUID.sub("UUID", text.replace(tenant.name, "TENANT")))
+    return GENERATION.sub(r'\1"N"', COUNTED.sub(r"\1-N", UUID.sub("UUID", text.replace(tenant.name, "TENANT"))))
