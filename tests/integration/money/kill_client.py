@@ -6,7 +6,6 @@ the step after it again, with the same key, whether or not the ledger has it alr
 
 import asyncio
 import copy
-import itertools
 import json
 import logging
 import os
@@ -76,14 +75,16 @@ class Client:
         return step, Diary(number, place.count, place.pods, place.things, () if step is None else step.traces)
 
     async def live(self, steps_max: int | None = None) -> None:
-        """Until it is killed, or has made so many steps."""
+        """Until it is killed, or so many steps were answered; a number at which there is nothing to do is none."""
         diary = self.last()
         begun = os.open(self.inside, os.O_CREAT | os.O_WRONLY, 0o600)
         answered = os.open(self.diary, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         wire = Wire(self.url)
-        for _ in itertools.count() if steps_max is None else range(steps_max):
+        answers = 0
+        while steps_max is None or answers < steps_max:
             step, after = self.next_step(diary)
             if step is not None:
+                answers += 1
                 os.pwrite(begun, b"%12d" % after.step, 0)
                 await wire.answer(step)
                 os.write(answered, json.dumps(asdict(after)).encode() + b"\n")
