@@ -11,6 +11,8 @@ from moorage.mover import census, programs, stream
 from moorage.mover.download import Download
 from moorage.mover.failures import MoverFailure
 
+FLUSH_BYTES = 64 << 20
+
 
 def restore(
     assignment: Assignment, folder: str, fresh_url: Callable[[], str], attempt: str, stop: threading.Event
@@ -27,8 +29,10 @@ def restore(
     ):
         associated = stream.associated_data(assignment.binding)
         try:
+            disk = Disk(folder)
             for plain in stream.decrypt(source, assignment.data_key, associated):
                 programs.write_all(pipeline.stdin, plain)
+                disk.wrote(len(plain))
             pipeline.stdin.close()
         except stream.Tampered as error:
             raise MoverFailure(Failure.OBJECT_DAMAGED) from error
@@ -36,9 +40,7 @@ def restore(
             raise _extract_failure(folder) from error
         if any(pipeline.exit_codes()):
             raise _extract_failure(folder)
-    # Before anybody counts on it: a node that crashes later must not turn a restored volume into a damaged one.
-    if subprocess.run(["sync", "--file-system", folder], env=programs.ENVIRONMENT, check=False).returncode != 0:
-        raise MoverFailure(Failure.EXTRACT_FAILED)
+    disk.settle()
     arrived = census.take(folder)
     totals = Totals(source.hexdigest(), source.object_bytes, arrived.plain_bytes, arrived.file_count)
     require_equal(totals, expected)
@@ -49,6 +51,37 @@ def restore(
         plain_bytes=totals.plain_bytes,
         file_count=totals.file_count,
     )
+
+
+class Disk:
+    """Brings what was unpacked to the disk, and begins with it while more is unpacked: the kernel would leave gigabytes
+    for the end. A node that crashes later must not turn a restored volume into a damaged one."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._waiting_bytes = 0
+        self._flush: subprocess.Popen[bytes] | None = None
+
+    def wrote(self, count: int) -> None:
+        """So many bytes more were handed to the programs that unpack."""
+        self._waiting_bytes += count
+        if self._waiting_bytes >= FLUSH_BYTES and (self._flush is None or self._flush.poll() is not None):
+            self._begin()
+
+    def settle(self) -> None:
+        """Wait until all of it is there."""
+        self._begin()
+        self._end()
+
+    def _begin(self) -> None:
+        self._end()
+        self._waiting_bytes = 0
+        self._flush = subprocess.Popen(["sync", "--file-system", self._folder], env=programs.ENVIRONMENT)
+
+    def _end(self) -> None:
+        # The kernel tells of a failed write once, so every flush is asked.
+        if self._flush is not None and self._flush.wait() != 0:
+            raise MoverFailure(Failure.EXTRACT_FAILED)
 
 
 def require_empty(folder: str) -> None:
