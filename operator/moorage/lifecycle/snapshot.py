@@ -123,7 +123,8 @@ def retry_seconds(failures: int) -> int:
 def limit_seconds(record: AgentRecord, volume: VolumeView | None) -> int:
     """How long a mover may take from its turn on, by what the volume can hold and what the snapshot has."""
     volume_mib = 0 if volume is None or volume.mib is None else volume.mib
-    snapshot_mib = 0 if record.snapshot is None else record.snapshot.bytes // storage.BYTES_PER_MIB
+    source = record.restore or record.snapshot
+    snapshot_mib = 0 if source is None else source.bytes // storage.BYTES_PER_MIB
     wanted = LIMIT_SECONDS_MIN + max(volume_mib, snapshot_mib) * LIMIT_SECONDS_PER_MIB
     return min(LIMIT_SECONDS_MAX, wanted)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from moorage.lifecycle import effects as do
-from moorage.lifecycle import wishes
+from moorage.lifecycle import snapshot, wishes
 from moorage.lifecycle.agent import transition
 from moorage.lifecycle.decision import Decision
 from moorage.model import agent as agents
@@ -285,3 +285,8 @@ def test_an_agent_that_goes_back_to_older_data_gets_room_for_it_instead_of_an_ob
     assert wishes.objection(record, agents.from_manifest(manifest).spec) is None
     after = transition(record, desired(), observation(pods=(), volumes=()))
     assert (after.record.state, after.record.volume_floor_mib) == (AgentState.RESTORING, 4)
+
+
+def test_a_mover_that_fills_a_new_agent_has_as_long_as_its_source_is_large() -> None:
+    clone = agent_record(state=AgentState.RESTORING, volume_uid=None, restore=snapshot_facts(bytes=1000 << 20))
+    assert snapshot.limit_seconds(clone, None) == snapshot.LIMIT_SECONDS_MIN + 1000 * snapshot.LIMIT_SECONDS_PER_MIB
