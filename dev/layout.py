@@ -111,8 +111,14 @@ class Layout:
 
     @property
     def bin(self) -> Path:
-        """Built programs; another folder as soon as a pin or a build flag changes."""
+        """The cluster's programs; another folder as soon as one of their pins or a build flag changes."""
         return self.cache / "bin" / pins.fingerprint(self.toolchain)
+
+    def programs(self, component: pins.Component) -> Path:
+        """Where a component's programs are; those of a module that only tests ask for lie apart."""
+        if component.module in pins.CLUSTER_MODULES:
+            return self.bin
+        return self.cache / "bin" / f"{component.module}-{pins.fingerprint(self.toolchain, [component.module])}"
 
     @property
     def pki(self) -> Path:

@@ -1,6 +1,7 @@
-"""What is built for the cluster: components, their Go packages, flags, and the fingerprint of all pins."""
+"""What is built for the cluster: components, their Go packages, flags, and the fingerprints of their pins."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +67,25 @@ COMPONENTS = (
 )
 
 
-def fingerprint(toolchain: Path) -> str:
-    """A short hash over every pin and flag; programs are cached under it."""
+# `up` needs all of these at once. A module that only some tests ask for is cached apart, so that adding one, or
+# changing its pins, builds nothing but itself.
+CLUSTER_MODULES = tuple(dict.fromkeys(part.module for part in COMPONENTS if not part.on_demand))
+
+
+def fingerprint(toolchain: Path, modules: Iterable[str] = CLUSTER_MODULES) -> str:
+    """A short hash over every pin and flag of these modules; their programs are cached under it."""
     digest = hashlib.sha256("\0".join(FLAGS).encode())
-    for file in sorted(path for path in toolchain.rglob("*") if path.suffix in {".mod", ".sum", ".go"}):
+    for file in sorted(path for module in modules for path in _pinned_files(toolchain / module)):
         digest.update(f"\0{file.relative_to(toolchain)}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _pinned_files(module: Path) -> list[Path]:
+    """The files that say what is built, without those of modules in folders below."""
+    inner = [path.parent for path in module.rglob("go.mod") if path.parent != module]
+    files = [path for path in module.rglob("*") if path.suffix in {".mod", ".sum", ".go"}]
+    return [path for path in files if not any(path.is_relative_to(folder) for folder in inner)]
 
 
 def _program(package: str) -> str:

@@ -24,16 +24,16 @@ def ensure(layout: Layout, *names: str) -> None:
     _build(layout, [component for component in pins.COMPONENTS if component.name in names])
 
 
-def kwok(layout: Layout) -> Path:
-    """The fake node's program, built when first asked for."""
-    ensure(layout, "kwok")
-    return layout.bin / "kwok"
+def program(layout: Layout, name: str) -> Path:
+    """A program that only some tests or commands need, built when first asked for."""
+    component = next(part for part in pins.COMPONENTS if name in part.programs)
+    _build(layout, [component])
+    return layout.programs(component) / name
 
 
 def missing(layout: Layout, components: Iterable[pins.Component] = pins.COMPONENTS) -> list[pins.Component]:
     """Components of which a program is not in the cache."""
-    folder = layout.bin
-    return [part for part in components if not all((folder / program).exists() for program in part.programs)]
+    return [part for part in components if not all((layout.programs(part) / each).exists() for each in part.programs)]
 
 
 def needed(layout: Layout) -> list[pins.Component]:
@@ -47,12 +47,13 @@ def _build(layout: Layout, components: list[pins.Component]) -> None:
     go = gosource.find(layout)
     if go is None:
         raise Trouble("Install Go 1.26.6 or newer, or run `make up`, which fetches it.")
-    folder = layout.bin
-    folder.mkdir(parents=True, exist_ok=True)
     with _only_builder(layout):
         # Asked again under the lock: the other clone may have built it while this one waited.
         for component in missing(layout, components):
             with progress.step(f"build {component.name}"):
+                folder = layout.programs(component)
+                folder.mkdir(parents=True, exist_ok=True)
+                _sweep(folder)
                 _build_component(layout, go, component, folder)
 
 
@@ -86,6 +87,7 @@ def _go(argv: list[str], go: Path) -> None:
 @contextlib.contextmanager
 def _only_builder(layout: Layout) -> Iterator[None]:
     """Hold the machine-wide lock, so that two clones do not build the same program side by side."""
+    layout.cache.mkdir(parents=True, exist_ok=True)
     path = layout.cache / "build.lock"
     with path.open("w") as lock:
         try:
@@ -93,7 +95,6 @@ def _only_builder(layout: Layout) -> Iterator[None]:
         except BlockingIOError:
             with progress.step("wait for another clone's build"):
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        _sweep(layout.bin)
         yield
 
 

@@ -17,7 +17,7 @@ STAGES = Path(__file__).with_name("stages.yaml")
 
 def start(layout: Layout) -> None:
     """Start kwok on the node's network, and the node it plays, until that is Ready."""
-    argv = [str(toolchain.kwok(layout)), f"--kubeconfig={layout.kubeconfig_inside}", f"--config={STAGES}"]
+    argv = [str(toolchain.program(layout, "kwok")), f"--kubeconfig={layout.kubeconfig_inside}", f"--config={STAGES}"]
     argv += ["--manage-all-nodes=false", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake"]
     argv += ["--server-address=127.0.0.1:10247", f"--cidr={POD_RANGE}", "-v=WARN"]
     cluster.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(_node()))
