@@ -13,8 +13,9 @@ from moorage.model.ledger import WalletView
 from moorage.model.metadata import Metadata
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
 from moorage.model.namespace import TenantNamespace
+from moorage.model.network import Addresses, Egress
 from moorage.model.observation import JobOutcome, JobView, Observation, PodPhase, PodView, VolumeView
-from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
+from moorage.model.offer import MoverOffer, Platform, SizeClass
 from moorage.model.rates import Meter, Stored
 from moorage.model.record import (
     AgentRecord,
@@ -31,6 +32,7 @@ from moorage.model.wallet import Standing, Veto, Wallet
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 AGENT_UID = "a0000000-0000-4000-8000-000000000001"
 TENANT_UID = "b0000000-0000-4000-8000-000000000001"
+NODE = Addresses(cidr="10.77.0.1/32")
 ATTEMPT_ID = "c0000000-0000-4000-8000-000000000001"
 SNAPSHOT_ID = "d0000000-0000-4000-8000-000000000001"
 POD_HASH = "0123456789abcdef"
@@ -92,7 +94,7 @@ def mover_offer(**changes: Any) -> MoverOffer:
         "image": "localhost/moorage:dev",
         "api_url": "https://10.77.0.1:8443",
         "api_ca_pem": "-----BEGIN CERTIFICATE-----\nZm9y\n-----END CERTIFICATE-----\n",
-        "egress": (Egress(cidr="10.77.0.1/32", port=9000), Egress(cidr="10.77.0.1/32", port=8443)),
+        "egress": (Egress(to=NODE, port=9000), Egress(to=NODE, port=8443)),
     }
     return MoverOffer(**base | changes)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from moorage.model import money
-from moorage.model.offer import Egress, MoverOffer, Platform, SizeClass
+from moorage.model import money, network
+from moorage.model.offer import MoverOffer, Platform, SizeClass
 
 PREFIX = "MOORAGE_"
 ROOT_KEY_BYTES = 32
@@ -44,6 +44,10 @@ def _list(text: str) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError("must be a JSON list")  # noqa: TRY004  # a wrong value, as the user sees it
     return value
+
+
+def _destinations(text: str) -> list[network.Egress]:
+    return network.destinations(_list(text))
 
 
 def _path(text: str) -> Path:
@@ -106,7 +110,9 @@ class Settings:
     mover_api_ca_file: Path | None = _knob(
         _path, None, "PEM file with the authority that signed the API's certificate."
     )
-    mover_egress: list[Any] = _knob(_list, [], "Destinations mover pods may reach: list of {cidr, port}.")
+    mover_egress: list[network.Egress] = _knob(
+        _destinations, [], "Destinations mover pods may reach: list of {cidr, port} or {namespace, labels, port}."
+    )
     movers_max: int = _knob(_count, 10, "Movers that may run at once; 0 lets none start.")
     movers_per_node_max: int = _knob(_count, 2, "Movers that may work on the volumes of one node at once.")
     warm_window_seconds: int = _knob(_count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once.")
@@ -190,11 +196,8 @@ def platform(settings: Settings) -> Platform:
     try:
         sizes = {name: _size(entry) for name, entry in settings.sizes.items()}
         runtimes = {name: str(entry["image"]) for name, entry in settings.runtimes.items()}
-        egress = tuple(Egress(cidr=str(entry["cidr"]), port=int(entry["port"])) for entry in settings.mover_egress)
     except (KeyError, TypeError, ValueError) as error:
-        raise SettingsError(
-            f"MOORAGE_SIZES, MOORAGE_RUNTIMES or MOORAGE_MOVER_EGRESS lacks or misspells {error}"
-        ) from error
+        raise SettingsError(f"MOORAGE_SIZES or MOORAGE_RUNTIMES lacks or misspells {error}") from error
     prefixes = tuple(str(prefix) for prefix in settings.allowed_images)
     if any(not prefix.endswith(("/", ":", "@")) for prefix in prefixes):
         raise SettingsError("MOORAGE_ALLOWED_IMAGES: each prefix must end with '/', ':' or '@'")
@@ -206,7 +209,7 @@ def platform(settings: Settings) -> Platform:
             image=settings.mover_image,
             api_url=settings.mover_api_url,
             api_ca_pem=mover_authority(settings),
-            egress=egress,
+            egress=tuple(settings.mover_egress),
         ),
         storage_class=settings.storage_class or None,
         volume_annotations=settings.volume_annotations,

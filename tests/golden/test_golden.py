@@ -11,7 +11,8 @@ from moorage.desired import agent, mover, namespace
 from moorage.kube import objects
 from moorage.model import agent as agent_model
 from moorage.model import namespace as namespace_model
-from moorage.model.offer import Egress, Platform
+from moorage.model import network
+from moorage.model.offer import Platform
 from tests import factories
 from tests.golden.client_schema import problems
 
@@ -49,7 +50,7 @@ def build(case: Path) -> list[Manifest]:
 def _platform(changes: Manifest) -> Platform:
     changes = dict(changes)
     if "mover_egress" in changes:
-        egress = tuple(Egress(**target) for target in changes.pop("mover_egress"))
+        egress = tuple(network.destinations(changes.pop("mover_egress")))
         changes["mover"] = factories.mover_offer(egress=egress)
     if "tolerations" in changes:
         changes["tolerations"] = tuple(changes["tolerations"])

@@ -25,6 +25,7 @@ def test_what_belongs_to_others_is_left_alone() -> None:
         ("MOORAGE_ALLOWED_IMAGES", "{", "must be JSON"),
         ("MOORAGE_API_LISTEN", "8443", "must be host:port"),
         ("MOORAGE_STORE_KIND", "gcs", "must be one of s3, filesystem"),
+        ("MOORAGE_MOVER_EGRESS", '[{"cidr": "10.0.0.1/8", "port": 443}]', "must name ranges"),
     ],
 )
 def test_an_unusable_value_is_refused_with_its_name(name: str, text: str, sentence: str) -> None:

@@ -4,11 +4,13 @@ from moorage.desired import metadata
 from moorage.desired.metadata import Manifest
 from moorage.model import names
 from moorage.model.namespace import TenantNamespace
+from moorage.model.network import Addresses, Pods
 from moorage.model.offer import Platform
 
 DEFAULT_DENY = "moorage-default-deny"
 DNS = "moorage-dns"
 MOVER = "moorage-mover"
+CLUSTER_DNS = Pods(namespace="kube-system", labels={"k8s-app": "kube-dns"})
 
 
 def policies(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
@@ -29,7 +31,7 @@ def policies(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
                 "policyTypes": ["Egress"],
                 "egress": [
                     {
-                        "to": [{"ipBlock": {"cidr": target.cidr}}],
+                        "to": [_peer(target.to)],
                         "ports": [{"protocol": "TCP", "port": target.port}],
                     }
                     for target in platform.mover.egress
@@ -39,15 +41,19 @@ def policies(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
     ]
 
 
-def _dns() -> Manifest:
-    # Namespace and pod selector in one peer: only the cluster's DNS pods, not everything in kube-system.
+def _peer(place: Addresses | Pods) -> Manifest:
+    if isinstance(place, Addresses):
+        return {"ipBlock": {"cidr": place.cidr}}
+    # Namespace and pod selector in one peer: these pods of this namespace, not everything that fits either.
     return {
-        "to": [
-            {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
-                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-            }
-        ],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.namespace}},
+        "podSelector": {"matchLabels": dict(place.labels)},
+    }
+
+
+def _dns() -> Manifest:
+    return {
+        "to": [_peer(CLUSTER_DNS)],
         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
     }
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from moorage.model.network import Egress
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeClass:
@@ -15,21 +17,13 @@ class SizeClass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Egress:
-    """One destination that mover pods may reach: the object store or the platform's API."""
-
-    cidr: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MoverOffer:
     """How mover Jobs are made."""
 
     image: str
     api_url: str
     api_ca_pem: str
-    egress: tuple[Egress, ...]
+    egress: tuple[Egress, ...]  # the object store and the platform's API
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,10 @@ from dev import platform, secret_files, services
 from dev.layout import Layout
 from dev.trouble import Trouble
 from moorage import settings
+from moorage.model.network import Addresses, Egress
 
 PASSWORD = "secret"
+NODE = Addresses(cidr="10.77.0.1/32")
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +61,7 @@ def test_offer_is_usable_with_the_quickstarts_size_and_runtime(layout: Layout) -
 
 def test_mover_may_reach_the_api_and_the_store_and_nothing_else(layout: Layout) -> None:
     egress = settings.platform(_settings(layout)).mover.egress
-    assert {(target.cidr, target.port) for target in egress} == {("10.77.0.1/32", 8443), ("10.77.0.1/32", 9000)}
+    assert set(egress) == {Egress(to=NODE, port=8443), Egress(to=NODE, port=9000)}
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> None:
@@ -91,7 +93,7 @@ def test_users_own_servers_are_used_when_named(layout: Layout, monkeypatch: pyte
     assert loaded.database_url == "postgresql://me@db.example.com/moorage"
     assert (loaded.store_endpoint, loaded.store_access_key) == ("https://s3.example.com", "mine")
     # A name may lead anywhere, and a network policy knows addresses only.
-    assert {"cidr": "0.0.0.0/0", "port": 443} in loaded.mover_egress
+    assert Egress(to=Addresses(cidr="0.0.0.0/0"), port=443) in loaded.mover_egress
 
 
 def test_own_address_in_the_shell_is_not_taken_for_the_users_server(
