@@ -32,21 +32,21 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(name: str) -> int:
-    from moorage import bootstrap, observability  # noqa: PLC0415  # see above
+    from moorage import bootstrap, logs, redaction  # noqa: PLC0415  # see above
     from moorage import settings as knobs  # noqa: PLC0415
     from moorage.model.errors import LostLeadership, MoorageError  # noqa: PLC0415
 
     log = logging.getLogger("moorage")
     try:
         settings = knobs.load(os.environ)
-        observability.set_up_logging(settings.log_level)
+        logs.set_up_logging(settings.log_level)
         with asyncio.Runner(loop_factory=bootstrap.loop_factory) as runner:
             runner.run(bootstrap.PROCESSES[name](settings))
     except LostLeadership:
         log.warning("another process leads; stopping")
         return LOST_LEADERSHIP_EXIT
     except (knobs.SettingsError, MoorageError) as error:
-        print(f"moorage {name}: {error}", file=sys.stderr)  # noqa: T201  # the answer to a person at a terminal
+        print(f"moorage {name}: {redaction.text(str(error))}", file=sys.stderr)  # noqa: T201  # the answer to a person at a terminal
         return 1
     return 0
 

@@ -1,44 +1,10 @@
-"""Log format, metrics registry and build information, the same for every process."""
+"""Every metric of the house, and the version of the running code."""
 
-import json
-import logging
-import sys
-from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 import moorage
-
-_BUILT_IN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line; facts are keys (`extra=`), never prose, and exceptions carry no foreign text."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Render a record; of an exception only the type and our own frames are kept."""
-        line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {key: value for key, value in record.__dict__.items() if key not in _BUILT_IN}
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
-
-
-def set_up_logging(level: str) -> None:
-    """Send everything to standard error as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    for noisy in ("asyncio", "aiohttp.access", "botocore", "aiobotocore", "kopf", "uvicorn.access"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
 class Metrics:

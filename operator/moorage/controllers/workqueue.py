@@ -186,7 +186,7 @@ class KeyedQueue(Generic[K]):
             wait = self._pauses.seconds(entry.failures, failure)
             if news is not None:
                 wait = min(wait, self._rng.uniform(0.0, NEWS_AFTER_FAILURE_SECONDS))
-            self._report(key, entry.failures, failure, wait)
+            self._report(key, entry.failures, failure, round(wait, 3))
             self._look_again(key, entry, wait, NORMAL)
         if entry.queued_at is None and entry.due is None:
             del self._entries[key]
@@ -197,7 +197,12 @@ class KeyedQueue(Generic[K]):
             logging.WARNING if expected else logging.ERROR,
             "reconcile failed",
             exc_info=None if expected else failure,
-            extra={"object": str(key), "why": str(failure), "failures": failures, "wait_seconds": round(wait, 3)},
+            extra={
+                "object": str(key),
+                "why": str(failure) if expected else None,
+                "failures": failures,
+                "wait_seconds": wait,
+            },
         )
 
     def _look_again(self, key: K, entry: Entry, seconds: float, level: int) -> None:

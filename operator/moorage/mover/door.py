@@ -48,6 +48,8 @@ def main(arguments: list[str], environment: Mapping[str, str] | None = None) -> 
                 return EXIT_USAGE
     except Stopped:
         return EXIT_INTERRUPTED
+    except Exception:  # what it says may quote a path of the tenant's or a signed URL, and this log is the tenant's
+        return _say(Failure.MOVER_FAILED)
 
 
 def _move(mode: str, environment: Mapping[str, str], stop: threading.Event) -> int:
