@@ -5,14 +5,13 @@ Each setting is an environment variable `MOORAGE_<NAME>`; its unit is in its nam
 
 import base64
 import binascii
-import json
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from moorage.model import money, network
+from moorage.model import money, network, values
 from moorage.model.offer import MoverOffer, Platform, SizeClass
 
 PREFIX = "MOORAGE_"
@@ -23,48 +22,6 @@ STORE_NEEDS = {"s3": ("store_endpoint", "store_access_key"), "filesystem": ("sto
 
 class SettingsError(Exception):
     """A setting is missing, unknown or not usable; the text says which, and what it should be."""
-
-
-def _json(text: str) -> Any:  # Any: the caller checks the shape
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError("must be JSON") from error
-
-
-def _object(text: str) -> dict[str, Any]:
-    value = _json(text)
-    if not isinstance(value, dict):
-        raise ValueError("must be a JSON object")  # noqa: TRY004  # a wrong value, as the user sees it
-    return value
-
-
-def _list(text: str) -> list[Any]:
-    value = _json(text)
-    if not isinstance(value, list):
-        raise ValueError("must be a JSON list")  # noqa: TRY004  # a wrong value, as the user sees it
-    return value
-
-
-def _destinations(text: str) -> list[network.Egress]:
-    return network.destinations(_list(text))
-
-
-def _path(text: str) -> Path:
-    return Path(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit():
-        raise ValueError("must be a whole number that is not negative")
-    return int(text)
-
-
-def _listen(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError("must be host:port")
-    return host, int(port)
 
 
 def _store_kind(text: str) -> str:
@@ -86,51 +43,67 @@ class Settings:
 
     database_url: str = _knob(str, "", "PostgreSQL URL; its login must be a member of moorage_app and moorage_verify.")
     migration_url: str = _knob(str, "", "PostgreSQL URL of the schema owner, for `migrate`; empty: the database URL.")
-    database_connections_max: int = _knob(_count, 12, "Connections one process may open.")
+    database_connections_max: int = _knob(values.count, 12, "Connections one process may open.")
     instance: str = _knob(str, "", "Name of this process in the leader row; empty: the host name (the pod's name).")
     store_kind: str = _knob(_store_kind, "s3", "Where snapshots are kept: s3, or filesystem for a mounted folder.")
-    store_folder: Path | None = _knob(_path, None, "The folder of a filesystem store, the same for operator and API.")
+    store_folder: Path | None = _knob(
+        values.path, None, "The folder of a filesystem store, the same for operator and API."
+    )
     store_endpoint: str = _knob(str, "", "URL of the S3 API of the object store.")
     store_region: str = _knob(str, "us-east-1", "Region the object store expects in signatures.")
     store_bucket: str = _knob(str, "moorage-snapshots", "Bucket of the snapshots; made when it is absent.")
     store_access_key: str = _knob(str, "", "Access key id for the object store.")
-    store_secret_key_file: Path | None = _knob(_path, None, "File with the secret access key of the object store.")
-    scratch_folder: Path | None = _knob(_path, None, "Folder of test restores; empty: the system's temporary folder.")
-    scratch_bytes_max: int = _knob(_count, 10 << 30, "Snapshots with more data than this are not restored for a test.")
-    root_key_file: Path | None = _knob(_path, None, "File with the root key: 32 random bytes in base64.")
+    store_secret_key_file: Path | None = _knob(
+        values.path, None, "File with the secret access key of the object store."
+    )
+    scratch_folder: Path | None = _knob(
+        values.path, None, "Folder of test restores; empty: the system's temporary folder."
+    )
+    scratch_bytes_max: int = _knob(
+        values.count, 10 << 30, "Snapshots with more data than this are not restored for a test."
+    )
+    root_key_file: Path | None = _knob(values.path, None, "File with the root key: 32 random bytes in base64.")
     sizes: dict[str, Any] = _knob(
-        _object,
+        values.json_object,
         {"small": {"cpu": "250m", "memory": "256Mi", "pricePerHour": "0.0108"}},
         "Size classes: name to cpu, memory (quantities) and pricePerHour (credits).",
     )
-    runtimes: dict[str, Any] = _knob(_object, {}, "Runtimes tenants may name: name to {image}.")
-    allowed_images: list[Any] = _knob(_list, [], "Prefixes of images tenants may use; each ends with '/', ':' or '@'.")
+    runtimes: dict[str, Any] = _knob(values.json_object, {}, "Runtimes tenants may name: name to {image}.")
+    allowed_images: list[Any] = _knob(
+        values.json_list, [], "Prefixes of images tenants may use; each ends with '/', ':' or '@'."
+    )
     mover_image: str = _knob(str, "", "Image of mover Jobs (the platform image).")
     mover_api_url: str = _knob(str, "", "URL at which mover pods reach `moorage api`.")
     mover_api_ca_file: Path | None = _knob(
-        _path, None, "PEM file with the authority that signed the API's certificate."
+        values.path, None, "PEM file with the authority that signed the API's certificate."
     )
     mover_egress: list[network.Egress] = _knob(
-        _destinations, [], "Destinations mover pods may reach: list of {cidr, port} or {namespace, labels, port}."
+        values.destinations, [], "Destinations mover pods may reach: list of {cidr, port} or {namespace, labels, port}."
     )
-    movers_max: int = _knob(_count, 10, "Movers that may run at once; 0 lets none start.")
-    movers_per_node_max: int = _knob(_count, 2, "Movers that may work on the volumes of one node at once.")
-    warm_window_seconds: int = _knob(_count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once.")
-    node_lost_seconds: int = _knob(_count, 300, "How long a node is silent before agents are restored elsewhere.")
-    snapshot_grace_days: int = _knob(_count, 30, "How long the last snapshot of a deleted agent is kept.")
-    purge_grace_days: int = _knob(_count, 30, "How long an agent's data is kept while its wallet is empty.")
-    resume_minimum_seconds: int = _knob(_count, 600, "Run time a top-up must at least pay before agents resume.")
+    movers_max: int = _knob(values.count, 10, "Movers that may run at once; 0 lets none start.")
+    movers_per_node_max: int = _knob(values.count, 2, "Movers that may work on the volumes of one node at once.")
+    warm_window_seconds: int = _knob(
+        values.count, 86_400, "How long a suspended agent keeps its volume; 0 frees it at once."
+    )
+    node_lost_seconds: int = _knob(values.count, 300, "How long a node is silent before agents are restored elsewhere.")
+    snapshot_grace_days: int = _knob(values.count, 30, "How long the last snapshot of a deleted agent is kept.")
+    purge_grace_days: int = _knob(values.count, 30, "How long an agent's data is kept while its wallet is empty.")
+    resume_minimum_seconds: int = _knob(values.count, 600, "Run time a top-up must at least pay before agents resume.")
     storage_class: str = _knob(str, "", "StorageClass of agent volumes; empty: the cluster's default.")
-    volume_annotations: dict[str, Any] = _knob(_object, {}, "Annotations of agent volume claims.")
-    agent_node_selector: dict[str, Any] = _knob(_object, {}, "Node labels that agent pods require.")
-    agent_tolerations: list[Any] = _knob(_list, [], "Tolerations of agent pods.")
-    api_listen: tuple[str, int] = _knob(_listen, ("0.0.0.0", 8443), "Address of the HTTP API.")  # noqa: S104  # a pod's own address
-    api_tls_cert_file: Path | None = _knob(_path, None, "Certificate of the HTTP API.")
-    api_tls_key_file: Path | None = _knob(_path, None, "Private key of the HTTP API.")
-    operator_probe_listen: tuple[str, int] = _knob(_listen, ("0.0.0.0", 8081), "Address of the operator's probes.")  # noqa: S104  # a pod's own address
+    volume_annotations: dict[str, Any] = _knob(values.json_object, {}, "Annotations of agent volume claims.")
+    agent_node_selector: dict[str, Any] = _knob(values.json_object, {}, "Node labels that agent pods require.")
+    agent_tolerations: list[Any] = _knob(values.json_list, [], "Tolerations of agent pods.")
+    api_listen: tuple[str, int] = _knob(values.listen, ("0.0.0.0", 8443), "Address of the HTTP API.")  # noqa: S104  # a pod's own address
+    api_tls_cert_file: Path | None = _knob(values.path, None, "Certificate of the HTTP API.")
+    api_tls_key_file: Path | None = _knob(values.path, None, "Private key of the HTTP API.")
+    operator_probe_listen: tuple[str, int] = _knob(
+        values.listen,
+        ("0.0.0.0", 8081),  # noqa: S104  # a pod's own address
+        "Address of the operator's probes.",
+    )
     log_level: str = _knob(str, "INFO", "DEBUG, INFO, WARNING or ERROR.")
-    reconcile_workers: int = _knob(_count, 32, "Reconciles that may run at once.")
-    reconcile_per_tenant: int = _knob(_count, 8, "Reconciles of one tenant that may run at once.")
+    reconcile_workers: int = _knob(values.count, 32, "Reconciles that may run at once.")
+    reconcile_per_tenant: int = _knob(values.count, 8, "Reconciles of one tenant that may run at once.")
 
 
 # Set by others for others, and left alone here: the mover's own environment and the development tools' switches.
@@ -140,7 +113,7 @@ FOREIGN_PREFIXES = ("MOORAGE_MOVER_ATTEMPT", "MOORAGE_MOVER_API_CA", "MOORAGE_DE
 def load(environment: Mapping[str, str]) -> Settings:
     """Read all settings; raises SettingsError with one sentence for the first that cannot be used."""
     knobs = {PREFIX + knob.name.upper(): knob for knob in fields(Settings)}
-    values: dict[str, Any] = {}
+    chosen: dict[str, Any] = {}
     for name, text in environment.items():
         if not name.startswith(PREFIX):
             continue
@@ -149,10 +122,10 @@ def load(environment: Mapping[str, str]) -> Settings:
                 continue
             raise SettingsError(f"{name} is not a setting of Moorage; see docs/settings.md for all of them")
         try:
-            values[knobs[name].name] = knobs[name].metadata["read"](text)
+            chosen[knobs[name].name] = knobs[name].metadata["read"](text)
         except ValueError as error:
             raise SettingsError(f"{name} {error}") from error
-    return Settings(**values)
+    return Settings(**chosen)
 
 
 def required(settings: Settings, *names: str) -> None:

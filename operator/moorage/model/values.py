@@ -1,0 +1,62 @@
+"""From the text of an environment variable to a value; what is none raises ValueError, saying what it must be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from moorage.model import network
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object."""
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise ValueError("must be a JSON object")  # noqa: TRY004  # a wrong value, as the user sees it
+    return value
+
+
+def json_list(text: str) -> list[Any]:
+    """A JSON list."""
+    value = _json(text)
+    if not isinstance(value, list):
+        raise ValueError("must be a JSON list")  # noqa: TRY004  # a wrong value, as the user sees it
+    return value
+
+
+def path(text: str) -> Path:
+    """A file or a folder, which need not exist."""
+    return Path(text)
+
+
+def count(text: str) -> int:
+    """A whole number that is not negative."""
+    if not text.isdigit():
+        raise ValueError("must be a whole number that is not negative")
+    return int(text)
+
+
+def switch(text: str) -> bool:
+    """On or off."""
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def listen(text: str) -> tuple[str, int]:
+    """Host and port of an address to listen at."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("must be host:port")
+    return host, int(port)
+
+
+def destinations(text: str) -> list[network.Egress]:
+    """A JSON list of what pods may reach."""
+    return network.destinations(json_list(text))
+
+
+def _json(text: str) -> Any:  # Any: the caller checks the shape
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError("must be JSON") from error
