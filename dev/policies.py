@@ -1,4 +1,4 @@
-"""NetworkPolicies as one nftables table: which packets of which pod pass (IPv4, test bed only)."""
+"""NetworkPolicies as one nftables table: which packets of which pod pass (pods have IPv4 addresses; test bed only)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,14 +188,22 @@ def _matches(rule: Rule, other: str) -> Iterable[str]:
         peers = [""]
     else:
         plain = sorted({block.cidr for block in rule.peers if not block.holes})
-        peers = [f"ip {other} {cidr} " for cidr in plain]
-        peers += [f"ip {other} {block.cidr} {_without(block.holes, other)}" for block in rule.peers if block.holes]
+        peers = [f"{_family(cidr)} {other} {cidr} " for cidr in plain]
+        peers += [
+            f"{_family(block.cidr)} {other} {block.cidr} {_without(block.holes, other)}"
+            for block in rule.peers
+            if block.holes
+        ]
     ports = [""] if rule.ports is None else [_port(port) for port in rule.ports]
     return [f"{peer}{port}" for peer in peers for port in ports]
 
 
 def _without(holes: Iterable[str], other: str) -> str:
-    return "".join(f"ip {other} != {hole} " for hole in holes)
+    return "".join(f"{_family(hole)} {other} != {hole} " for hole in holes)
+
+
+def _family(cidr: str) -> str:
+    return "ip6" if ":" in cidr else "ip"
 
 
 def _port(port: PortRange) -> str:

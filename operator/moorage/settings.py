@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage.model import money, network, values
-from moorage.model.offer import MoverOffer, Platform, SizeClass
+from moorage.model.offer import MoverOffer, NetworkOffer, Platform, SizeClass
 
 PREFIX = "MOORAGE_"
 ROOT_KEY_BYTES = 32
@@ -79,6 +79,11 @@ class Settings:
     )
     mover_egress: list[network.Egress] = _knob(
         values.destinations, [], "Destinations mover pods may reach: list of {cidr, port} or {namespace, labels, port}."
+    )
+    platform_namespace: str = _knob(str, "moorage-system", "Core namespace the platform's own pods run in.")
+    egress_denied: list[str] = _knob(values.ranges, [], "Ranges no agent may reach: the nodes', pods' and services'.")
+    ingress_from: network.Pods | None = _knob(
+        values.pods, None, "Who may connect to agents: {namespace, labels} of the ingress controller's pods."
     )
     movers_max: int = _knob(values.count, 10, "Movers that may run at once; 0 lets none start.")
     movers_per_node_max: int = _knob(values.count, 2, "Movers that may work on the volumes of one node at once.")
@@ -183,6 +188,11 @@ def platform(settings: Settings) -> Platform:
             api_url=settings.mover_api_url,
             api_ca_pem=mover_authority(settings),
             egress=tuple(settings.mover_egress),
+        ),
+        network=NetworkOffer(
+            platform_namespace=settings.platform_namespace,
+            denied=tuple(settings.egress_denied),
+            ingress=settings.ingress_from,
         ),
         storage_class=settings.storage_class or None,
         volume_annotations=settings.volume_annotations,

@@ -12,7 +12,7 @@ from moorage.kube import objects
 from moorage.model import agent as agent_model
 from moorage.model import namespace as namespace_model
 from moorage.model import network
-from moorage.model.offer import Platform
+from moorage.model.offer import NetworkOffer, Platform
 from tests import factories
 from tests.golden.client_schema import problems
 
@@ -52,9 +52,22 @@ def _platform(changes: Manifest) -> Platform:
     if "mover_egress" in changes:
         egress = tuple(network.destinations(changes.pop("mover_egress")))
         changes["mover"] = factories.mover_offer(egress=egress)
+    if "network" in changes:
+        changes["network"] = NetworkOffer(
+            **{name: _network_of(name, value) for name, value in changes["network"].items()}
+        )
     if "tolerations" in changes:
         changes["tolerations"] = tuple(changes["tolerations"])
     return factories.platform(**changes)
+
+
+def _network_of(name: str, value: Any) -> Any:
+    match name:
+        case "denied":
+            return tuple(value)
+        case "ingress":
+            return network.pods(value)
+    return value
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)

@@ -1,15 +1,17 @@
-"""Network policies of a tenant's core namespace: nothing in, nothing out, but names and the mover's two addresses."""
+"""Network policies of a tenant's core namespace: nothing in, nothing out, but for names and what is listed here."""
 
-from moorage.desired import metadata
+from moorage.desired import metadata, public_addresses
 from moorage.desired.metadata import Manifest
 from moorage.model import names
-from moorage.model.namespace import TenantNamespace
+from moorage.model.namespace import EgressClass, TenantNamespace
 from moorage.model.network import Addresses, Pods
 from moorage.model.offer import Platform
 
 DEFAULT_DENY = "moorage-default-deny"
 DNS = "moorage-dns"
+AGENT = "moorage-agent"
 MOVER = "moorage-mover"
+HTTPS_PORT = 443
 CLUSTER_DNS = Pods(namespace="kube-system", labels={"k8s-app": "kube-dns"})
 
 
@@ -23,6 +25,16 @@ def policies(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
             {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
         ),
         _policy(tenant, DNS, {"podSelector": {}, "policyTypes": ["Egress"], "egress": [_dns()]}),
+        _policy(
+            tenant,
+            AGENT,
+            {
+                "podSelector": {"matchLabels": {names.LABEL_COMPONENT: names.COMPONENT_AGENT}},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": _agents_ingress(platform),
+                "egress": _agents_egress(tenant, platform),
+            },
+        ),
         _policy(
             tenant,
             MOVER,
@@ -39,6 +51,28 @@ def policies(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
             },
         ),
     ]
+
+
+def _agents_ingress(platform: Platform) -> list[Manifest]:
+    controller = platform.network.ingress
+    return [] if controller is None else [{"from": [_peer(controller)], "ports": [{"protocol": "TCP"}]}]
+
+
+def _agents_egress(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
+    match tenant.spec.egress:
+        case EgressClass.PUBLIC_HTTPS:
+            peers = public_addresses.blocks(platform.network.denied)
+            # A rule without peers would mean everybody.
+            return [{"to": peers, "ports": [{"protocol": "TCP", "port": HTTPS_PORT}]}] if peers else []
+        case EgressClass.GATEWAY_ONLY:
+            return [{"to": [_peer(_gateway(platform))], "ports": [{"protocol": "TCP"}]}]
+        case EgressClass.NONE:
+            return []
+
+
+def _gateway(platform: Platform) -> Pods:
+    labels = {"app.kubernetes.io/name": "moorage", "app.kubernetes.io/component": "gateway"}
+    return Pods(namespace=platform.network.platform_namespace, labels=labels)
 
 
 def _peer(place: Addresses | Pods) -> Manifest:

@@ -1,5 +1,6 @@
 """TenantNamespace (kind `Namespace`): a tenant, the core namespace it owns and the wallet that pays for it."""
 
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -11,6 +12,14 @@ class WalletRef(msgspec.Struct, frozen=True, rename="camel"):
     """The wallet that pays, by name."""
 
     name: str
+
+
+class EgressClass(StrEnum):
+    """Where the agents of a tenant may connect to; names are resolved for all of them."""
+
+    PUBLIC_HTTPS = "PublicHttps"
+    GATEWAY_ONLY = "GatewayOnly"
+    NONE = "None"
 
 
 class Quota(msgspec.Struct, frozen=True, rename="camel"):
@@ -27,6 +36,7 @@ class TenantNamespaceSpec(msgspec.Struct, frozen=True, rename="camel"):
 
     wallet_ref: WalletRef
     quota: Quota = Quota()
+    egress: EgressClass = EgressClass.NONE
 
 
 class TenantNamespace(msgspec.Struct, frozen=True, rename="camel"):

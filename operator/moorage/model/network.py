@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+RANGES = "must name ranges of addresses as 10.0.0.0/8 or fd00::/8, with no bit outside the mask and no IPv4 in IPv6"
+IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
@@ -56,11 +59,12 @@ def pods(entry: Any) -> Pods:
 def canonical(cidr: str) -> str:
     """A range as policies spell it; raises ValueError when it is none, or has bits set outside its mask."""
     try:
-        return str(ipaddress.ip_network(cidr))
+        network = ipaddress.ip_network(cidr)
     except ValueError as error:
-        raise ValueError(
-            "must name ranges of addresses as 10.0.0.0/8 or fd00::/8, with no bit outside the mask"
-        ) from error
+        raise ValueError(RANGES) from error
+    if network.version == 6 and network.subnet_of(IPV4_MAPPED):  # packets carry the IPv4 address
+        raise ValueError(RANGES)
+    return str(network)
 
 
 def _is_port(port: int) -> bool:

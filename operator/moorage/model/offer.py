@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from moorage.model.network import Egress
+from moorage.model.network import Egress, Pods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,15 @@ class MoverOffer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkOffer:
+    """What of the network around them tenants' agents may meet."""
+
+    platform_namespace: str = "moorage-system"
+    denied: tuple[str, ...] = ()  # ranges of the installation's own, IPv4 and IPv6
+    ingress: Pods | None = None  # the ingress controller; None: nothing connects to an agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """Everything the builders of manifests need to know about this installation."""
 
@@ -34,6 +43,7 @@ class Platform:
     runtimes: Mapping[str, str]  # runtime name -> image
     allowed_images: tuple[str, ...]  # prefixes that end at a separator
     mover: MoverOffer
+    network: NetworkOffer = NetworkOffer()
     storage_class: str | None = None
     volume_annotations: Mapping[str, str] = field(default_factory=dict)
     node_selector: Mapping[str, str] = field(default_factory=dict)

@@ -55,6 +55,17 @@ def destinations(text: str) -> list[network.Egress]:
     return network.destinations(json_list(text))
 
 
+def ranges(text: str) -> list[str]:
+    """A JSON list of ranges of addresses, in the spelling of policies."""
+    return [network.canonical(str(cidr)) for cidr in json_list(text)]
+
+
+def pods(text: str) -> network.Pods | None:
+    """The pods that a JSON object names; none for an empty one."""
+    named = json_object(text)
+    return network.pods(named) if named else None
+
+
 def _json(text: str) -> Any:  # Any: the caller checks the shape
     try:
         return json.loads(text)

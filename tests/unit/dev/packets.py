@@ -46,9 +46,9 @@ def _matches(words: list[str], packet: Packet) -> bool:
     rest = list(words)
     while rest:
         match rest:
-            case ["ip", "saddr" | "daddr" as field, "!=", cidr, *rest]:
+            case ["ip" | "ip6", "saddr" | "daddr" as field, "!=", cidr, *rest]:
                 hit = not _within(packet, field, cidr)
-            case ["ip", "saddr" | "daddr" as field, cidr, *rest]:
+            case ["ip" | "ip6", "saddr" | "daddr" as field, cidr, *rest]:
                 hit = _within(packet, field, cidr)
             case ["meta", "l4proto", protocol, *rest]:
                 hit = packet.protocol == protocol

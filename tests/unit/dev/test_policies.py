@@ -110,6 +110,12 @@ CASES: list[tuple[str, list[dict[str, Any]], list[Packet], list[Packet]]] = [
         [FROM_STRANGER, FROM_OUTSIDE, Packet("10.78.9.9", SERVER.ip)],
     ),
     (
+        "a range of IPv6 is none of IPv4",
+        [egress(peers=[{"ipBlock": {"cidr": "2000::/3", "except": ["2002::/16"]}}])],
+        [],
+        [IN, TO_OUTSIDE],
+    ),
+    (
         "a hole in one range does not close another",
         [
             ingress(
