@@ -15,9 +15,10 @@ from dev import progress
 from dev.layout import Layout
 from dev.trouble import Trouble
 
-# What both images stand on. The mover calls tar, zstd, setfacl and getfattr; nobody reads manuals in a container.
+# What both images start from. The mover calls tar, zstd, setfacl and getfattr; the build strips symbols with binutils;
+# and nobody reads manuals in a container.
 BASE_SUITE = "bookworm"
-BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates", "tar", "zstd", "acl", "attr")
+BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates", "tar", "zstd", "acl", "attr", "binutils")
 BASE_LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*")
 BASE_DOCKERFILE = "FROM scratch\nADD base.tar /\n"
 CERTIFICATES = Path("/etc/ssl/certs")
@@ -30,21 +31,25 @@ LOG_LINES_SHOWN = 15
 
 @dataclass(frozen=True)
 class Recipe:
-    """One image: where its Dockerfile lies, and what that copies."""
+    """One image: its Dockerfile, and what that copies."""
 
     name: str
-    context: str
-    """Folder of the Dockerfile, relative to the project."""
+    dockerfile: str
     copied: tuple[str, ...]
-    """Files and folders the Dockerfile copies, relative to the context; the hash covers them and nothing else."""
+    """Files and folders the Dockerfile copies, relative to the project like its own path."""
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """What the hash covers, and nothing else."""
+        return (self.dockerfile, *self.copied)
 
 
 PLATFORM = Recipe(
     "localhost/moorage",
-    ".",
-    ("Dockerfile", "pyproject.toml", "README.md", "LICENSE", "requirements-image.lock", "operator"),
+    "Dockerfile",
+    ("image/slim.sh", "pyproject.toml", "README.md", "LICENSE", "requirements-image.lock", "operator"),
 )
-AGENT = Recipe("localhost/moorage-agent", "agent-image", ("Dockerfile", "chatbot"))
+AGENT = Recipe("localhost/moorage-agent", "agent-image/Dockerfile", ("image/slim.sh", "agent-image/chatbot"))
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def build(layout: Layout) -> tuple[Image, Image]:
             for recipe, image in zip((PLATFORM, AGENT), images, strict=True):
                 # Asked again under the lock: the other clone may have built it while this one waited.
                 if not image.archive.exists():
-                    _build(workshop, layout.root / recipe.context, image)
+                    _build(workshop, layout.root, recipe.dockerfile, image)
                     _forget_old(workshop, recipe)
     for image in images:
         os.utime(image.archive)
@@ -110,7 +115,7 @@ def content_hash(context: Path, copied: tuple[str, ...]) -> str:
 
 
 def _image(layout: Layout, recipe: Recipe) -> Image:
-    tag = content_hash(layout.root / recipe.context, recipe.copied)
+    tag = content_hash(layout.root, recipe.content)
     return Image(f"{recipe.name}:{tag}", layout.cache / "images" / f"{recipe.name.rpartition('/')[2]}-{tag}.tar")
 
 
@@ -139,11 +144,12 @@ def _make_base(workshop: Workshop) -> None:
         made.replace(workshop.base_archive)
 
 
-def _build(workshop: Workshop, context: Path, image: Image) -> None:
+def _build(workshop: Workshop, context: Path, dockerfile: str, image: Image) -> None:
     driver = _driver(workshop)
     _import_base(workshop, driver)
     mounts = [f"--volume={CERTIFICATES}:{CERTIFICATES}:ro", *_pip_configuration()]
-    arguments = [f"--build-arg=BASE_IMAGE={workshop.base_name}", *mounts, f"--tag={image.name}"]
+    recipe = [f"--build-arg=BASE_IMAGE={workshop.base_name}", f"--file={context / dockerfile}"]
+    arguments = [*recipe, *mounts, f"--tag={image.name}"]
     with progress.step(f"build the image {image.name}"), _scratch(workshop) as scratch:
         _buildah(workshop, driver, "bud", *_bud_options(driver), *arguments, str(context))
         archive = scratch / "image.tar"

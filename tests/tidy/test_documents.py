@@ -33,6 +33,7 @@ def _metrics() -> dict[str, str]:
 def _dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = [*project["dependency-groups"].values(), project["project"]["dependencies"]]
+    groups += project["project"]["optional-dependencies"].values()
     wanted = [*project["build-system"]["requires"], *(entry for group in groups for entry in group)]
     return {re.split(r"[^A-Za-z0-9_.-]", entry, maxsplit=1)[0] for entry in wanted}
 
@@ -106,7 +107,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_pages_name_only_files_that_exist(page: Path) -> None:
     """Paths in backticks with one of our top folders; a `*`, `<` or `NNNN` makes it a pattern."""
-    folders = "operator|dev|docs|tests|crds|examples|agent-image|\\.ci"
+    folders = "operator|dev|docs|tests|crds|examples|agent-image|image|\\.ci"
     named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8"))
     assert [name for name in named if "NNNN" not in name and not (ROOT / name).exists()] == []
 

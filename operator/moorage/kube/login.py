@@ -52,9 +52,15 @@ def from_environment() -> Credentials:
 
 
 def from_kubeconfig(path: str | None = None) -> Credentials:
-    """The current context of a kubeconfig; raises Unavailable with a sentence when there is none."""
-    # The official package costs half a second and 46 MB: it must never be on the import path of the pod.
-    from kubernetes import client, config  # noqa: PLC0415
+    """The current context of a kubeconfig; raises Unavailable with a sentence when there is none, or no support."""
+    # The official package costs half a second and 46 MB: it must never be on the import path of the pod, and the image
+    # does not carry it.
+    try:
+        from kubernetes import client, config  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            "no service account here, and no support for kubeconfig: install moorage[kubeconfig]"
+        ) from error
 
     chosen = client.Configuration()
     try:

@@ -53,24 +53,22 @@ def test_missing_file_is_named(context: Path) -> None:
 
 @pytest.mark.parametrize("recipe", [images.PLATFORM, images.AGENT], ids=["the platform", "the chatbot"])
 def test_hash_covers_what_the_dockerfile_copies(recipe: images.Recipe) -> None:
-    lines = (ROOT / recipe.context / "Dockerfile").read_text().splitlines()
+    lines = (ROOT / recipe.dockerfile).read_text().splitlines()
     copied = [line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from=" not in line]
-    assert {"Dockerfile", *(name.rstrip("/") for names in copied for name in names)} == set(recipe.copied)
+    assert {name.rstrip("/") for names in copied for name in names} == set(recipe.copied)
+    assert set(recipe.content) == {recipe.dockerfile, *recipe.copied}
 
 
-@pytest.mark.parametrize("recipe", [images.PLATFORM, images.AGENT], ids=["the platform", "the chatbot"])
-def test_build_sees_what_the_dockerfile_copies(recipe: images.Recipe) -> None:
-    ignore = (ROOT / recipe.context / ".dockerignore").read_text().splitlines()
+def test_builds_see_what_the_dockerfiles_copy_and_no_more() -> None:
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line.removeprefix("!").rstrip("/") for line in ignore if line.startswith("!")}
-    assert allowed == set(recipe.copied) - {"Dockerfile"}
+    assert allowed == {*images.PLATFORM.copied, *images.AGENT.copied}
 
 
 def test_nothing_is_built_when_both_archives_are_there(tmp_path: Path) -> None:
-    recipes = {images.PLATFORM: tmp_path, images.AGENT: tmp_path / images.AGENT.context}
-    for recipe, folder in recipes.items():
-        for name in recipe.copied:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(name)
+    for name in (*images.PLATFORM.content, *images.AGENT.content):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
     layout = Layout(tmp_path, tmp_path / "cache", tmp_path / "run", "moorage-test", 20000)
     (tmp_path / "cache" / "images").mkdir(parents=True)
     for name in images.names(layout):
