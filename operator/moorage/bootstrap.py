@@ -6,9 +6,11 @@ import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import uvloop
+from cryptography import x509
 
 from moorage import operation
 from moorage import settings as knobs
@@ -16,6 +18,7 @@ from moorage.clockwork import Operation
 from moorage.controllers.actuator import Actuator
 from moorage.controllers.agent import AgentController
 from moorage.controllers.domain import DomainController
+from moorage.controllers.journeys import Journeys
 from moorage.controllers.leading import Epoch
 from moorage.controllers.namespace import NamespaceController
 from moorage.controllers.objects import Objects
@@ -130,8 +133,9 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         workers=settings.reconcile_workers,
         per_lane=settings.reconcile_per_tenant,
     )
+    queue.waited = metrics.queue_wait_seconds.observe
     ring = queue.add
-    world = World(base.client, ring)
+    world = World(base.client, ring, restarted=operation.restarts(metrics))
     applier = Applier(base.client, world)
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
@@ -144,6 +148,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     )  # fmt: skip
     controllers["Agent"] = AgentController(
         objects=objects, world=world, applier=applier, agents=agents, ledger=ledger, actuator=actuator,
+        journeys=Journeys(metrics),
         platform=platform, epoch=epoch, freezable=lambda: copies.storage_classes,
         warm_window=timedelta(seconds=settings.warm_window_seconds),
         node_lost_after=timedelta(seconds=settings.node_lost_seconds),
@@ -192,15 +197,25 @@ async def run_api(settings: Settings) -> None:
             mover_sessions=MoverSessions(database=base.database, store=base.store, keyring=base.keyring),
             token_reviews=KubernetesTokenReviewer(base.client),
             database=base.database,
-            registry=metrics.registry,
+            metrics=metrics,
             folder=base.store if isinstance(base.store, FolderObjects) else None,
         )
+        metrics.certificate_expiry.set(_expiry(settings.api_tls_cert_file))
         host, port = settings.api_listen
         config = uvicorn.Config(
             app, host=host, port=port, log_config=None, access_log=False, loop="none", server_header=False,
             ssl_certfile=str(settings.api_tls_cert_file), ssl_keyfile=str(settings.api_tls_key_file),
         )  # fmt: skip
         await uvicorn.Server(config).serve()
+
+
+def _expiry(certificate_file: Path | None) -> float:
+    """When a certificate ends, in Unix time; what is served is what was read at the start."""
+    text = knobs.read_file(certificate_file, "api_tls_cert_file")
+    try:
+        return x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc.timestamp()
+    except ValueError as error:
+        raise knobs.SettingsError("MOORAGE_API_TLS_CERT_FILE must hold a certificate in PEM") from error
 
 
 async def run_migrate(settings: Settings) -> None:

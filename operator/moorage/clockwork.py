@@ -15,6 +15,7 @@ from moorage.controllers.workqueue import KeyedQueue
 from moorage.jobs import runner
 from moorage.jobs.apply_payments import ApplyPayments
 from moorage.jobs.change_prices import ChangePrices
+from moorage.jobs.count_agents import CountAgents
 from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.jobs.expire_reservations import ExpireReservations
 from moorage.jobs.keep_credit import KeepCredit
@@ -52,6 +53,7 @@ from moorage.store.ledger import Ledger, LedgerRefusal
 from moorage.store.meters import Meters
 from moorage.store.movers import Movers
 from moorage.store.outbox import CHANNEL, Outbox
+from moorage.store.overview import Overviews
 from moorage.store.payments import Payments
 from moorage.store.wallets import Wallets
 
@@ -121,6 +123,7 @@ async def start(op: Operation) -> list[Task]:
         "seal_books": books.seal,
         "check_books": books.check,
         "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
+        "count_agents": CountAgents(Overviews(op.database), op.metrics).look,
         **_of_data(op),
     }
     jobs = [

@@ -25,7 +25,76 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60), **at
         )  # fmt: skip
         self.queue_depth = Gauge("moorage_queue_depth", "Keys that wait for a worker.", **at)
+        self.queue_wait_seconds = Histogram(
+            "moorage_queue_wait_seconds", "How long a key waited for its worker.",
+            buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10, 60), **at
+        )  # fmt: skip
+        self._of_leading(at)
+        self._of_agents(at)
+        self.job_runs = Counter("moorage_job_runs_total", "Turns of a job by result.", ["task", "result"], **at)
+        self.job_seconds = Histogram(
+            "moorage_job_seconds", "Wall time of one turn of a job.", ["task"],
+            buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10, 60), **at
+        )  # fmt: skip
+        self.job_last_success = Gauge(
+            "moorage_job_last_success_timestamp_seconds", "When a job last came through, in Unix time.", ["task"], **at
+        )
+        self.watch_age_seconds = Gauge(
+            "moorage_watch_last_activity_seconds", "Seconds since the watch of a kind was heard.", ["kind"], **at
+        )
+        self.watch_restarts = Counter(
+            "moorage_watch_restarts_total", "Watches that did not end by themselves, by what was wrong.",
+            ["kind", "reason"], **at
+        )  # fmt: skip
+        self._of_money(at)
+        self._of_movers(at)
+        self._of_purges(at)
+        self._of_http(at)
+
+    def _of_leading(self, at: Any) -> None:  # Any: keyword arguments of three classes
         self.leader = Gauge("moorage_leader", "1 while this process leads.", **at)
+        self.leader_epoch = Gauge("moorage_leader_epoch", "The epoch of this process while it leads, else 0.", **at)
+        self.fencing_rejections = Counter(
+            "moorage_fencing_rejections_total", "Steps that were refused because something had moved on.", ["by"], **at
+        )
+        self.loop_lag_seconds = Histogram(
+            "moorage_loop_lag_seconds", "How late the event loop came back from one second of rest.",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15), **at
+        )  # fmt: skip
+
+    def _of_agents(self, at: Any) -> None:  # Any: keyword arguments of two classes
+        self.agents = Gauge("moorage_agents", "Agents by state and what keeps them down.", ["state", "held_by"], **at)
+        self.oldest_seconds = Gauge(
+            "moorage_agents_oldest_seconds", "Age of the oldest agent in a state that should pass.", ["state"], **at
+        )
+        self.suspend_seconds = Histogram(
+            "moorage_suspend_seconds", "From the decision to stop an agent until its last pod was gone.", ["cause"],
+            buckets=(1, 2.5, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600), **at
+        )  # fmt: skip
+        self.resume_seconds = Histogram(
+            "moorage_resume_seconds", "From the decision to run an agent until it was told to be ready.", ["path"],
+            buckets=(0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60, 120, 300, 600, 1800), **at
+        )  # fmt: skip
+        self.tenants = Gauge("moorage_tenants", "Tenants.", **at)
+        self.wallets = Gauge("moorage_wallets", "Open wallets by standing.", ["standing"], **at)
+        self.settle_overdue_seconds = Gauge(
+            "moorage_wallet_settle_overdue_seconds", "Since the longest waiting wallet was due to be settled.", **at
+        )
+        self.silent_nodes = Gauge("moorage_nodes_silent", "Nodes with metered pods that are not heard.", **at)
+
+    def _of_http(self, at: Any) -> None:  # Any: keyword arguments of three classes
+        self.http_requests = Counter(
+            "moorage_http_requests_total", "Answers of the HTTP API.", ["route", "method", "code"], **at
+        )
+        self.http_seconds = Histogram(
+            "moorage_http_request_seconds", "Time from a request to the end of its answer.", ["route"],
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60), **at
+        )  # fmt: skip
+        self.certificate_expiry = Gauge(
+            "moorage_api_certificate_expiry_timestamp_seconds", "When the certificate that is served ends.", **at
+        )
+
+    def _of_money(self, at: Any) -> None:  # Any: keyword arguments of two classes
         self.settled = Counter("moorage_wallets_settled_total", "Wallets settled because they were due.", **at)
         self.exhausted = Counter("moorage_wallets_exhausted_total", "Wallets that reached zero.", **at)
         self.payments = Counter(
@@ -45,23 +114,19 @@ class Metrics:
         self.absorbed_seconds = Counter(
             "moorage_absorbed_seconds_total", "Metered seconds that the platform paid for.", ["cause", "meter"], **at
         )
-        self.job_runs = Counter("moorage_job_runs_total", "Turns of a job by result.", ["job", "result"], **at)
-        self.job_seconds = Histogram(
-            "moorage_job_seconds", "Wall time of one turn of a job.", ["job"],
-            buckets=(0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10, 60), **at
-        )  # fmt: skip
-        self.job_last_success = Gauge(
-            "moorage_job_last_success_timestamp_seconds", "When a job last came through, in Unix time.", ["job"], **at
-        )
-        self.watch_age_seconds = Gauge(
-            "moorage_watch_last_activity_seconds", "Seconds since the watch of a kind was heard.", ["kind"], **at
-        )
-        self._of_movers(at)
-        self._of_purges(at)
 
     def _of_movers(self, at: Any) -> None:  # Any: keyword arguments of two classes
         self.snapshots = Counter(
             "moorage_snapshots_total", "Snapshot and restore attempts ended.", ["kind", "result"], **at
+        )
+        self.snapshot_seconds = Histogram(
+            "moorage_snapshot_seconds", "From the intent of a snapshot or restore to its verification.", ["kind"],
+            buckets=(1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400), **at
+        )  # fmt: skip
+        self.snapshots_kept = Gauge("moorage_snapshots_kept", "Verified snapshots that are not purged.", **at)
+        self.snapshots_kept_bytes = Gauge("moorage_snapshots_kept_bytes", "Bytes of their encrypted objects.", **at)
+        self.snapshot_overdue_seconds = Gauge(
+            "moorage_snapshot_overdue_seconds", "Since the longest waiting snapshot by schedule was due.", **at
         )
         self.restore_test_failures = Counter(
             "moorage_snapshot_restore_test_failures_total",

@@ -16,7 +16,7 @@ from moorage.clockwork import Operation, Task
 from moorage.controllers import handlers, startup
 from moorage.controllers.agent_bell import AgentBell
 from moorage.kube import crds
-from moorage.model.errors import HistoryInDoubt, MoorageError, Unavailable
+from moorage.model.errors import HistoryInDoubt, LostLeadership, MoorageError, Unavailable
 from moorage.model.names import Key
 from moorage.observability import Metrics
 
@@ -40,6 +40,10 @@ def measured(controllers: Mapping[str, Reconcile], metrics: Metrics, rng: random
         result = "ok"
         try:
             wait_seconds = await controllers[key.kind](key)
+        except LostLeadership:
+            result = "retry"
+            metrics.fencing_rejections.labels("epoch").inc()
+            raise
         except MoorageError:
             result = "retry"
             raise
@@ -52,6 +56,11 @@ def measured(controllers: Mapping[str, Reconcile], metrics: Metrics, rng: random
         return rng.uniform(*RESYNC_SECONDS) if wait_seconds is None else wait_seconds
 
     return reconcile
+
+
+def restarts(metrics: Metrics) -> Callable[[str, str], None]:
+    """What reflectors tell of watches that broke off."""
+    return lambda kind, reason: metrics.watch_restarts.labels(kind, reason).inc()
 
 
 async def run(op: Operation) -> None:
@@ -92,11 +101,13 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
 
 async def _beat(op: Operation) -> None:
     while True:
+        rested_at = time.monotonic()
         op.health.beat()
         op.metrics.queue_depth.set(op.queue.depth)
         for kind, age_seconds in op.world.silent_seconds().items():
             op.metrics.watch_age_seconds.labels(kind).set(age_seconds)
         await asyncio.sleep(BEAT_SECONDS)
+        op.metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - rested_at - BEAT_SECONDS))
 
 
 async def _watch_database(op: Operation) -> None:
@@ -134,10 +145,15 @@ async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, 
     """Lead until told to stop; what must end the process is raised from here."""
     op.epoch.lead(epoch)
     op.metrics.leader.set(1)
+    op.metrics.leader_epoch.set(epoch)
     log.info("leading", extra={"epoch": epoch})
     # Tasks that exist before kopf starts are not taken for its own and cancelled with it.
     jobs = await clockwork.start(op)
-    jobs.append(asyncio.create_task(AgentBell(op.client, op.objects, op.ring).run(), name="agents"))
+    jobs.append(
+        asyncio.create_task(
+            AgentBell(op.client, op.objects, op.ring, restarted=restarts(op.metrics)).run(), name="agents"
+        )
+    )
     kopf_stop, kopf_ready = asyncio.Event(), asyncio.Event()
     bells = asyncio.create_task(_ring_bells(op, kopf_stop, kopf_ready), name="doorbell")
     try:
@@ -152,6 +168,7 @@ async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, 
         await asyncio.wait([bells], timeout=DRAIN_SECONDS)
         op.epoch.stop()
         op.metrics.leader.set(0)
+        op.metrics.leader_epoch.set(0)
         with contextlib.suppress(MoorageError):
             await op.leadership.release(epoch)
         log.info("stopped leading", extra={"epoch": epoch})

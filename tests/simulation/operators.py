@@ -10,6 +10,7 @@ from moorage import clockwork, operation
 from moorage.controllers.actuator import Actuator
 from moorage.controllers.agent import AgentController
 from moorage.controllers.agent_bell import AgentBell
+from moorage.controllers.journeys import Journeys
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.controllers.workqueue import KeyedQueue
@@ -84,7 +85,7 @@ class Operator:
         self.controller = AgentController(
             objects=self.objects, world=self.world, applier=applier, agents=agents, ledger=self.books,
             actuator=actuator, platform=PLATFORM, epoch=self.epoch, warm_window=warm_window,
-            freezable=frozenset, node_lost_after=NODE_LOST_AFTER,
+            freezable=frozenset, node_lost_after=NODE_LOST_AFTER, journeys=Journeys(METRICS),
         )  # fmt: skip
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -208,12 +209,18 @@ class Actuator:
         if attempt_id in self._verifying:
             return
 
+        begun = time.perf_counter()
+
         async def verify() -> None:
             try:
                 await self.snapshots.verify(epoch=self.epoch.current, attempt_id=attempt_id)
                 attempt = await self.snapshots.attempt(attempt_id)
                 if attempt is not None:
                     self.metrics.snapshots.labels(attempt.kind.value, attempt.state.value).inc()
+                if attempt is not None and attempt.state is AttemptState.VERIFIED and record.attempt is not None:
+                    before_seconds = (record.now - record.attempt.created_at).total_seconds()
+                    seconds = before_seconds + time.perf_counter() - begun
+                    self.metrics.snapshot_seconds.labels(attempt.kind.value).observe(seconds)
             except MoorageError as error:
                 log.warning("verification did not finish", extra={"attempt": attempt_id, "why": str(error)})
             finally:

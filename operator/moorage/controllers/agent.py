@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from moorage.controllers.actuator import Actuator
+from moorage.controllers.journeys import Journeys
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.desired import agent as desired_agent
@@ -44,6 +45,7 @@ class AgentController:
     agents: Agents
     ledger: Ledger
     actuator: Actuator
+    journeys: Journeys
     platform: Platform
     epoch: Epoch
     freezable: Callable[[], frozenset[str]]  # storage classes whose volumes can be frozen now
@@ -74,9 +76,11 @@ class AgentController:
         if decision.record != record and not await self.agents.save(
             epoch=self.epoch.current, before=record, after=decision.record
         ):
+            self.actuator.metrics.fencing_rejections.labels("fence").inc()
             return 0.0
         if decision.record.state is not record.state:
             self.actuator.look_at_owners(record)
+            self.journeys.moved(record, decision.record)
         try:
             for effect in decision.effects:
                 await self.actuator.act(effect, agent, decision.record)
@@ -112,6 +116,7 @@ class AgentController:
             record = await self.agents.load(metadata.uid)
             if record is not None:
                 self.actuator.look_at_owners(record)
+                self.journeys.born(record)
         # Where admission adds the finalizer at birth, this write is saved.
         if record is not None and FINALIZER not in metadata.finalizers:
             await self.applier.set_finalizer(kinds.AGENT, metadata)
@@ -154,6 +159,7 @@ class AgentController:
         status = conditions.agent_status(
             agent, record, seen, problem=problem, rate_picos=size.rate_picos if size else None
         )
+        self.journeys.told(record, status)
         if conditions.is_starting(status):
             patience = LONG_START_SECONDS if conditions.is_starting(agent.status) else PATIENCE_SECONDS
             age_seconds = (record.now - record.state_since).total_seconds()

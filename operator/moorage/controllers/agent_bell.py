@@ -10,7 +10,7 @@ import msgspec
 from moorage.controllers.objects import Objects
 from moorage.kube import agents, kinds
 from moorage.kube.agents import AgentObject
-from moorage.kube.reflector import ObjectKey, Reflector, Source, View
+from moorage.kube.reflector import ObjectKey, Reflector, Restarted, Source, View
 from moorage.model.names import Key
 
 log = logging.getLogger(__name__)
@@ -27,11 +27,12 @@ class AgentBell:
         *,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
+        restarted: Restarted = lambda *_: None,
     ) -> None:
         self._objects = objects
         self._ring = ring
         view = View(kind=kinds.AGENT, type=AgentObject)
-        self._reflector = Reflector(source, view, self._changed, clock=clock, rng=rng)
+        self._reflector = Reflector(source, view, self._changed, clock=clock, rng=rng, restarted=restarted)
 
     async def run(self) -> None:
         """Watch for ever."""

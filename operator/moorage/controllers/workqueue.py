@@ -30,6 +30,7 @@ class Entry:
     running: bool = False
     news: int | None = None  # the most urgent level asked for while running
     failures: int = 0
+    since: float = 0.0  # when it began to wait
     due: float | None = None  # the only live timer of this key
     due_level: int = RESYNC
 
@@ -66,6 +67,7 @@ class KeyedQueue(Generic[K]):
         self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
         self._pauses = Pauses(base_seconds, cap_seconds, self._rng)
         self.fatal = fatal  # may also be set later
+        self.waited: Callable[[float], object] = lambda _: None  # told the seconds a key has waited
         self._entries: dict[K, Entry] = {}
         self._lanes: Lanes[K] = Lanes(per_lane)
         self._timers: list[tuple[float, int, K]] = []
@@ -140,7 +142,7 @@ class KeyedQueue(Generic[K]):
 
     def _queue(self, key: K, entry: Entry, level: int) -> None:
         self._lanes.push(entry.lane, key, level)
-        entry.queued_at = level
+        entry.queued_at, entry.since = level, self._clock()
 
     def _pump(self) -> None:
         while not self._closed and len(self._active) < self._workers:
@@ -149,6 +151,7 @@ class KeyedQueue(Generic[K]):
                 return
             entry = self._entries[key]
             entry.queued_at, entry.running = None, True
+            self.waited(self._clock() - entry.since)
             task = self._loop.create_task(self._one(key, entry))
             self._active.add(task)
             task.add_done_callback(self._ended)

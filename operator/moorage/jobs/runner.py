@@ -27,6 +27,7 @@ async def repeat(name: str, work: Callable[[], Awaitable[float]], *, rng: random
             failures = 0
             metrics.job_last_success.labels(name).set_to_current_time()
         except LostLeadership:
+            metrics.fencing_rejections.labels("epoch").inc()
             raise
         except MoorageError as error:
             failures += 1

@@ -13,7 +13,7 @@ from moorage.kube import kinds, views, wire
 from moorage.kube.kinds import Kind
 from moorage.kube.nodes import Lease, Node
 from moorage.kube.objects import Job, Live, Pod, manifest_of
-from moorage.kube.reflector import Item, ObjectKey, Reflector, Source, View
+from moorage.kube.reflector import Item, ObjectKey, Reflector, Restarted, Source, View
 from moorage.kube.remembered import Children, Endings, Heartbeats
 from moorage.model.names import LABEL_MANAGED, AgentUid, Key, PodUid
 from moorage.model.observation import UNKNOWN, Observation, VolumeView
@@ -46,6 +46,7 @@ class World:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: random.Random | None = None,
+        restarted: Restarted = lambda *_: None,
     ) -> None:
         self._ring_bell = ring
         self._held: dict[tuple[Kind, ObjectKey], list[tuple[Key, bool, int]]] = {}
@@ -59,7 +60,7 @@ class World:
         self._clock = clock
 
         def reflect(view: View[Any], changed: Callable[[ObjectKey, Any, Any], None]) -> Reflector[Any]:
-            return Reflector(client, view, changed, clock=clock, rng=rng)
+            return Reflector(client, view, changed, clock=clock, rng=rng, restarted=restarted)
 
         def ours(kind: Kind, type_: type[Item]) -> View[Any]:
             return View(kind=kind, type=type_, label_selector=MANAGED_SELECTOR)

@@ -44,6 +44,8 @@ class Item(Protocol):
 
 T = TypeVar("T", bound=Item)
 
+Restarted = Callable[[str, str], object]  # the kind, and what was wrong: Expired, Failed, Bug
+
 # key, what was there, what is there now. It only rings a bell and must not raise.
 Changed = Callable[[ObjectKey, T | None, T | None], None]
 
@@ -83,6 +85,7 @@ class Reflector(Generic[T]):
         *,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
+        restarted: Restarted = lambda *_: None,
     ) -> None:
         self.kind = view.kind
         self.store: dict[ObjectKey, T] = {}
@@ -97,6 +100,7 @@ class Reflector(Generic[T]):
         self._events = wire.event_decoder(view.type)
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
+        self._restarted = restarted
         self._resume: str | None = None
         self._failures = 0
 
@@ -109,14 +113,17 @@ class Reflector(Generic[T]):
                     await self._list()
                 await self._watch()
             except failures.Expired:
+                self._restarted(str(self.kind), "Expired")
                 self._resume = None
                 self._failures += 1
                 # The first time this is the normal end of an old version; a list that expires again is not.
                 pause = self._backoff() if self._failures > 1 else 0.0
             except (MoorageError, msgspec.MsgspecError, ValueError) as error:
+                self._restarted(str(self.kind), "Failed")
                 pause = self._failed(error)
             except Exception:  # a bug of ours must not blind the operator to a whole kind; the log shouts
                 log.exception("bug in the watch of a kind", extra={"kind": str(self.kind)})
+                self._restarted(str(self.kind), "Bug")
                 self._resume = None
                 self._failures += 1
                 pause = self._backoff()

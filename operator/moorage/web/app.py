@@ -1,11 +1,12 @@
 """The HTTP application, built from what it is given."""
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 
+from moorage.observability import Metrics
 from moorage.providers.ports import TokenReviewer
 from moorage.store.database import Database
 from moorage.web import errors
+from moorage.web.measured import Measured
 from moorage.web.routes import health, mover, objects
 
 
@@ -14,7 +15,7 @@ def create_app(
     mover_sessions: mover.Sessions,
     token_reviews: TokenReviewer,
     database: Database,
-    registry: CollectorRegistry,
+    metrics: Metrics,
     folder: objects.Objects | None = None,
 ) -> FastAPI:
     """All routes of `python -m moorage api`, those for objects where a folder keeps them; no documentation pages."""
@@ -22,6 +23,7 @@ def create_app(
     app.include_router(mover.routes(mover_sessions, token_reviews))
     if folder is not None:
         app.include_router(objects.routes(folder))
-    app.include_router(health.routes(database, registry))
+    app.include_router(health.routes(database, metrics.registry))
     errors.install(app)
+    app.add_middleware(Measured, metrics=metrics)
     return app

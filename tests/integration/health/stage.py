@@ -11,6 +11,7 @@ import msgspec
 
 from moorage.controllers.actuator import Actuator
 from moorage.controllers.agent import AgentController
+from moorage.controllers.journeys import Journeys
 from moorage.controllers.leading import Epoch
 from moorage.desired import agent as desired_agent
 from moorage.model.agent import Agent
@@ -125,7 +126,7 @@ class Stage:
         controller = AgentController(
             **fakes, agents=self.agents, ledger=self.world.ledger, actuator=self.actuator,
             platform=self.actuator.platform, epoch=epoch, warm_window=timedelta(hours=24),
-            node_lost_after=self.node_lost_after, freezable=frozenset,
+            node_lost_after=self.node_lost_after, freezable=frozenset, journeys=Journeys(self.actuator.metrics),
         )  # fmt: skip
         for _ in range(RECONCILES_MAX):
             if await controller.reconcile(KEY) != 0.0:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from moorage.controllers.agent import AgentController
+from moorage.controllers.journeys import Journeys
 from moorage.kube import kinds
 from moorage.model import names
 from moorage.model.observation import JobOutcome, JobView, Observation
@@ -117,6 +118,7 @@ class Story:
         controller = AgentController(
             **fakes, agents=stage.agents, ledger=stage.world.ledger, actuator=actuator, platform=actuator.platform,
             epoch=actuator.epoch, freezable=lambda: self.copies.storage_classes, warm_window=timedelta(hours=24),
+            journeys=Journeys(actuator.metrics),
         )  # fmt: skip
         resting = 0
         for _ in range(ROUNDS_MAX):

@@ -18,11 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from prometheus_client import CollectorRegistry
 
 from moorage.model import names
 from moorage.model.identity import Identity
 from moorage.model.record import AgentRecord, AttemptKind
+from moorage.observability import Metrics
 from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore
 from moorage.providers.s3_objects import S3Objects
@@ -193,7 +193,7 @@ async def open_world(
             mover_sessions=sessions,
             token_reviews=reviewer,
             database=database,
-            registry=CollectorRegistry(),
+            metrics=Metrics(),
             folder=store if isinstance(store, FolderObjects) else None,
         )
         api_url, ca_pem = await stack.enter_async_context(served(app, scratch, port))

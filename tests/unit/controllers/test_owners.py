@@ -7,12 +7,14 @@ import pytest
 
 from moorage.controllers.actuator import OWNERS_SECONDS, Actuator
 from moorage.controllers.agent import AgentController
+from moorage.controllers.journeys import Journeys
 from moorage.controllers.leading import Epoch
 from moorage.lifecycle import effects as do
 from moorage.model.agent import Agent
 from moorage.model.names import Key, PodUid
 from moorage.model.observation import Observation
 from moorage.model.record import AgentRecord, AgentState
+from moorage.observability import Metrics
 from tests import factories
 from tests.simulation import virtual_time
 
@@ -127,6 +129,7 @@ def _controller(agent: Agent, agents: Agents, actuator: Actuator) -> AgentContro
         **fakes,
         ledger=actuator.ledger,
         actuator=actuator,
+        journeys=Journeys(Metrics()),
         platform=factories.platform(),
         epoch=actuator.epoch,
         freezable=frozenset,
