@@ -37,9 +37,9 @@ from moorage.probes import Health, ProbeServer
 from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore
 from moorage.providers.recorded_notices import RecordedNotices
-from moorage.services import object_stores
+from moorage.services import object_stores, root_keys
 from moorage.services.frozen_copies import FrozenCopies
-from moorage.services.keyring import Keyring, WrongRootKey
+from moorage.services.keyring import Keyring
 from moorage.services.mover_sessions import MoverSessions
 from moorage.services.purges import Purges
 from moorage.services.restore_tests import RestoreTests
@@ -47,7 +47,7 @@ from moorage.services.scratch import Scratch
 from moorage.services.snapshots import Snapshots
 from moorage.services.witness import Witness
 from moorage.settings import Settings
-from moorage.store import connecting, migrate, root_key, schema
+from moorage.store import connecting, migrate, schema
 from moorage.store.agents import Agents
 from moorage.store.catalogue import Catalogue
 from moorage.store.database import VERIFY_ROLE, Database
@@ -56,6 +56,7 @@ from moorage.store.ledger import Ledger
 from moorage.store.lineage import Lineage
 from moorage.store.meters import Meters
 from moorage.store.outbox import Outbox
+from moorage.store.owner_keys import OwnerKeys
 from moorage.store.purges import PurgeRows
 from moorage.store.seals import Seals
 from moorage.store.tenants import Tenants
@@ -82,17 +83,15 @@ class Foundation:
 async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Foundation]:
     """Open database, cluster and object store; what is wrong with a setting is said before anything starts."""
     knobs.required(settings, "database_url", *object_stores.required(settings))
-    keyring = Keyring(knobs.root_key(settings))
+    root_keys.check(settings)
     credentials = login.from_environment()
     async with contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             connecting.database(settings.database_url, size_max=settings.database_connections_max)
         )
         await schema.require_current(database)
-        if not keyring.accepts(await root_key.remember(database, keyring.check_value())):
-            raise WrongRootKey(
-                "MOORAGE_ROOT_KEY_FILE does not hold the key this database was set up with; put the right key back"
-            )
+        keyring = Keyring(await stack.enter_async_context(root_keys.opened(settings)), OwnerKeys(database))
+        await keyring.require()
         store = await stack.enter_async_context(object_stores.opened(settings, keyring))
         client = await stack.enter_async_context(Client.connect(credentials, observed=_count(metrics)))
         yield Foundation(database=database, client=client, keyring=keyring, store=store, credentials=credentials)
@@ -156,7 +155,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     ).reconcile  # fmt: skip
     controllers["Namespace"] = NamespaceController(
         objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,
-        keyring=base.keyring, platform=platform, epoch=epoch,
+        platform=platform, epoch=epoch,
     ).reconcile  # fmt: skip
     controllers["Wallet"] = WalletController(
         objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch

@@ -16,7 +16,8 @@ from moorage.model.offer import MoverOffer, NetworkOffer, Platform, SizeClass
 
 PREFIX = "MOORAGE_"
 ROOT_KEY_BYTES = 32
-# The settings that each kind of object store cannot do without.
+# The settings that each keeper of root keys, and each kind of object store, cannot do without.
+ROOT_KEY_NEEDS = {"file": ("root_key_file",), "aws-kms": ("kms_keys",)}
 STORE_NEEDS = {"s3": ("store_endpoint", "store_access_key"), "filesystem": ("store_folder", "mover_api_url")}
 
 
@@ -27,6 +28,12 @@ class SettingsError(Exception):
 def _store_kind(text: str) -> str:
     if text not in STORE_NEEDS:
         raise ValueError(f"must be one of {', '.join(STORE_NEEDS)}")
+    return text
+
+
+def _root_key_provider(text: str) -> str:
+    if text not in ROOT_KEY_NEEDS:
+        raise ValueError(f"must be one of {', '.join(ROOT_KEY_NEEDS)}")
     return text
 
 
@@ -62,7 +69,14 @@ class Settings:
     scratch_bytes_max: int = _knob(
         values.count, 10 << 30, "Snapshots with more data than this are not restored for a test."
     )
-    root_key_file: Path | None = _knob(values.path, None, "File with the root key: 32 random bytes in base64.")
+    root_key_provider: str = _knob(_root_key_provider, "file", "Who wraps keys: file, or aws-kms; the other may open.")
+    root_key_file: Path | None = _knob(
+        values.path, None, "File with root keys, newest first: 32 random bytes in base64 each."
+    )
+    kms_keys: list[str] = _knob(
+        values.kms_keys, [], "ARNs of root keys in a service with the API of AWS KMS, newest first."
+    )
+    kms_endpoint: str = _knob(str, "", "URL of that service; empty: that of AWS in the region of the key.")
     sizes: dict[str, Any] = _knob(
         values.json_object,
         {"small": {"cpu": "250m", "memory": "256Mi", "pricePerHour": "0.0108"}},
@@ -135,7 +149,7 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 def required(settings: Settings, *names: str) -> None:
     """Refuse to start without these settings, naming all that are missing at once."""
-    missing = [PREFIX + name.upper() for name in names if getattr(settings, name) in ("", None)]
+    missing = [PREFIX + name.upper() for name in names if getattr(settings, name) in ("", None, [])]
     if missing:
         raise SettingsError(f"{', '.join(missing)} must be set; see docs/settings.md")
 
@@ -153,15 +167,16 @@ def read_file(path: Path | None, setting: str) -> str:
         raise SettingsError(f"{PREFIX}{setting.upper()}: the file cannot be read") from error
 
 
-def root_key(settings: Settings) -> bytes:
-    """The root key from its file."""
+def root_keys(settings: Settings) -> list[bytes]:
+    """The root keys from their file, the newest first."""
+    lines = read_file(settings.root_key_file, "root_key_file").split()
     try:
-        key = base64.b64decode(read_file(settings.root_key_file, "root_key_file"), validate=True)
+        keys = [base64.b64decode(line, validate=True) for line in lines]
     except binascii.Error as error:
-        raise SettingsError("MOORAGE_ROOT_KEY_FILE must hold 32 random bytes in base64") from error
-    if len(key) != ROOT_KEY_BYTES:
-        raise SettingsError("MOORAGE_ROOT_KEY_FILE must hold 32 random bytes in base64")
-    return key
+        raise SettingsError("MOORAGE_ROOT_KEY_FILE must hold 32 random bytes in base64 on each line") from error
+    if not keys or any(len(key) != ROOT_KEY_BYTES for key in keys):
+        raise SettingsError("MOORAGE_ROOT_KEY_FILE must hold 32 random bytes in base64 on each line")
+    return keys
 
 
 def mover_authority(settings: Settings) -> str:

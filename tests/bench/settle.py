@@ -38,8 +38,8 @@ INSERT INTO money.wallet (name, balance_micros, seq, as_of, standing, burn_picos
 INSERT INTO money.entry (wallet_id, seq, contra, amount_micros, balance_after_micros, kind, key, effective_at)
     SELECT id, 1, -1, balance_micros, balance_micros, 'Grant', name, {start} FROM money.wallet;
 INSERT INTO money.timer (wallet_id, due_at) SELECT id, due_at FROM money.wallet;
-INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)
-    VALUES ('00000000-0000-0000-0000-000000000001', 'bench', 'mn-bench', 1, '');
+INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id)
+    VALUES ('00000000-0000-0000-0000-000000000001', 'bench', 'mn-bench', 1);
 INSERT INTO moorage.agent (uid, tenant_uid, wallet_id, namespace, name, size, pod_uid)
     SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 1 + n % {wallets}, 'mn-bench', 'agent-' || n,
            'small', gen_random_uuid() FROM generate_series(1, {runs}) n;

@@ -15,10 +15,10 @@ from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore, UploadedPart
 from moorage.providers.s3_objects import S3Objects
 from moorage.providers.signed_urls import SignedUrls
-from moorage.services.keyring import Keyring
 from moorage.web import errors
 from moorage.web.routes import objects
 from tests import store_server
+from tests.fakes import keys
 from tests.integration.snapshots.world import served, write_certificate
 from tests.store_server import VersityGateway
 
@@ -95,8 +95,8 @@ async def over_folder(home: Path) -> AsyncIterator[Served]:
     root = home / "store"
     root.mkdir()
     write_certificate(home / "api.crt", home / "api.key")
-    port, keyring = store_server.free_port(), Keyring(bytes(32))
-    urls = SignedUrls(f"https://127.0.0.1:{port}", lambda claim: keyring.mac("object-url", claim))
+    port, mac = store_server.free_port(), await keys.keyring().mac_of("object-url")
+    urls = SignedUrls(f"https://127.0.0.1:{port}", mac)
     store = await FolderObjects.connect(root, urls, (home / "api.crt").read_text())
     app = FastAPI()
     app.include_router(objects.routes(store))

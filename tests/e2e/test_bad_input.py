@@ -190,7 +190,7 @@ def test_a_wrong_setting_stops_the_operator_before_it_does_anything(house: House
     other = tmp_path / "key"
     other.write_text("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
     for settings, sentence in (
-        ({"MOORAGE_ROOT_KEY_FILE": str(other)}, "does not hold the key this database was set up with"),
+        ({"MOORAGE_ROOT_KEY_FILE": str(other)}, "is not set up here"),
         ({"MOORAGE_ROOT_KEY_FILE": str(tmp_path / "none")}, "MOORAGE_ROOT_KEY_FILE"),
         ({"MOORAGE_WARM_WINDOW": "0"}, "MOORAGE_WARM_WINDOW"),
         ({"MOORAGE_WARM_WINDOW_SECONDS": "soon"}, "MOORAGE_WARM_WINDOW_SECONDS"),

@@ -64,11 +64,10 @@ class Pair:
         await ledger.set_policy(resume_minimum_seconds=1)
         wallet_id = await ledger.ensure_wallet(epoch=0, name="acme", cr_uid=str(uuid.uuid4()), low_micros=0)
         await self.admin.execute(
-            "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)"
-            " VALUES ($1, 'acme', $2, $3, $4)",
-            *(TENANT, NAMESPACE, wallet_id, KEY),
+            "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id) VALUES ($1, 'acme', $2, $3)",
+            *(TENANT, NAMESPACE, wallet_id),
         )
-        self.tables.tenants[TENANT] = Tenant(TENANT, NAMESPACE, "acme", KEY)
+        self.tables.tenants[TENANT] = Tenant(TENANT, NAMESPACE, "acme")
         self.tables.add_wallet("acme")
         await self.grant(rng.choice((20, 100_000)))
         await self.prove()

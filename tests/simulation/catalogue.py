@@ -35,7 +35,6 @@ class Catalogue:
             object_key=new.object_key,
             upload_id=row.upload_id,
             wrapped_key=new.wrapped_key,
-            wrapped_tenant_key=self._tables.tenants[new.tenant_uid].wrapped_key,
             volume_name=new.volume_name,
             mover_pod_uid=row.mover_pod_uid,
             report=None if row.report is None else msgspec.json.decode(row.report, type=Report),
@@ -48,10 +47,6 @@ class Catalogue:
             if snapshot is None
             else Totals(snapshot.sha256, snapshot.object_bytes, snapshot.plain_bytes, snapshot.file_count),
         )
-
-    def tenant_key(self, tenant_uid: str) -> bytes | None:
-        tenant = self._tables.tenants.get(tenant_uid)
-        return None if tenant is None else tenant.wrapped_key
 
     def snapshot(self, snapshot_id: str) -> SnapshotRow | None:
         row = self._tables.snapshots.get(snapshot_id)

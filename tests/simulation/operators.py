@@ -21,9 +21,9 @@ from moorage.kube.observe import World
 from moorage.model.errors import LostLeadership, MoorageError
 from moorage.model.names import Key
 from moorage.observability import Metrics
-from moorage.services.keyring import Keyring
 from moorage.services.snapshots import Snapshots
 from tests import factories
+from tests.fakes import keys
 from tests.simulation import virtual_time
 from tests.simulation.api_client import ApiClient
 from tests.simulation.books import Books
@@ -36,7 +36,7 @@ from tests.simulation.wire import Remote, Service, Wire
 
 METRICS = Metrics()  # nobody reads them; making them anew would cost more than a short life
 PLATFORM = factories.platform()
-KEYRING = Keyring(bytes(32))
+KEYRING = keys.keyring()
 STANDBY_SECONDS, RENEW_SECONDS, PROVE_SECONDS, SWEEP_SECONDS = 1.0, 5.0, 10.0, 600.0
 SNAPSHOT_GRACE = timedelta(days=30)
 NODE_LOST_AFTER = timedelta(seconds=20)  # soon, so that it happens while nodes are silent

@@ -104,7 +104,7 @@ class House:
             stage, self.cluster, self.disks, self.judge, self.kubelets, self.bucket, sessions=self._sessions()
         )
         self.judge.kubelets, self.judge.movers = self.kubelets, self.movers
-        self.tables.tenants[TENANT_UID] = Tenant(TENANT_UID, NAMESPACE, WALLET, KEYRING.new_tenant_key(TENANT_UID))
+        self.tables.tenants[TENANT_UID] = Tenant(TENANT_UID, NAMESPACE, WALLET)
         self.purse = self.tables.add_wallet(WALLET)
         self.purse.grant(self.plot.micros, int(stage.seconds))
         self.cluster.hooks.append(self._collect)

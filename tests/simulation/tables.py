@@ -36,7 +36,6 @@ class Tenant:
     uid: str
     core_namespace: str
     wallet: str
-    wrapped_key: bytes
 
 
 @dataclass

@@ -24,6 +24,8 @@ def test_what_belongs_to_others_is_left_alone() -> None:
         ("MOORAGE_SIZES", "[]", "must be a JSON object"),
         ("MOORAGE_ALLOWED_IMAGES", "{", "must be JSON"),
         ("MOORAGE_API_LISTEN", "8443", "must be host:port"),
+        ("MOORAGE_ROOT_KEY_PROVIDER", "vault", "must be one of file, aws-kms"),
+        ("MOORAGE_KMS_KEYS", '["alias/moorage"]', "must list ARNs of keys"),
         ("MOORAGE_STORE_KIND", "gcs", "must be one of s3, filesystem"),
         ("MOORAGE_MOVER_EGRESS", '[{"cidr": "10.0.0.1/8", "port": 443}]', "must name ranges"),
     ],
@@ -43,12 +45,12 @@ def test_a_root_key_of_the_wrong_shape_is_refused(tmp_path: Path, content: str) 
     file = tmp_path / "root.key"
     file.write_text(content)
     with pytest.raises(settings.SettingsError, match="32 random bytes"):
-        settings.root_key(settings.Settings(root_key_file=file))
+        settings.root_keys(settings.Settings(root_key_file=file))
 
 
 def test_a_file_that_cannot_be_read_is_named_by_its_setting(tmp_path: Path) -> None:
     with pytest.raises(settings.SettingsError, match="MOORAGE_ROOT_KEY_FILE: the file cannot be read"):
-        settings.root_key(settings.Settings(root_key_file=tmp_path / "absent"))
+        settings.root_keys(settings.Settings(root_key_file=tmp_path / "absent"))
 
 
 def test_a_price_that_is_not_exact_per_second_is_refused() -> None:

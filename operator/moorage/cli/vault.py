@@ -1,7 +1,8 @@
 """What commands on snapshots share: database, object store and keys, opened as the operator's settings name them."""
 
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,11 +11,11 @@ import click
 from moorage import settings as knobs
 from moorage.cli import terminal
 from moorage.providers.ports import ObjectStore
-from moorage.services import object_stores
-from moorage.services.keyring import Keyring, WrongRootKey
+from moorage.services import object_stores, root_keys
+from moorage.services.keyring import Keyring
 from moorage.settings import Settings, SettingsError
-from moorage.store import root_key
 from moorage.store.database import Database
+from moorage.store.owner_keys import OwnerKeys
 
 T = TypeVar("T")
 
@@ -36,8 +37,7 @@ def with_vault(
     settings = _settings(failure, needs_store=True)
 
     async def work(database: Database) -> T:
-        keyring = await _keyring(settings, database)
-        async with object_stores.opened(settings, keyring) as store:
+        async with _keyring(settings, database) as keyring, object_stores.opened(settings, keyring) as store:
             return await call(Vault(settings=settings, database=database, keyring=keyring, store=store))
 
     return terminal.with_database(work, failure=failure)
@@ -48,24 +48,25 @@ def with_keyring(call: Callable[[Database, Keyring], Awaitable[T]]) -> T:
     settings = _settings(click.ClickException, needs_store=False)
 
     async def work(database: Database) -> T:
-        return await call(database, await _keyring(settings, database))
+        async with _keyring(settings, database) as keyring:
+            return await call(database, keyring)
 
     return terminal.with_database(work)
 
 
-async def _keyring(settings: Settings, database: Database) -> Keyring:
-    keyring = Keyring(knobs.root_key(settings))
-    kept = await root_key.kept(database)
-    if kept is None or not keyring.accepts(kept):
-        raise WrongRootKey("MOORAGE_ROOT_KEY_FILE does not hold the key this database was set up with")
-    return keyring
+@contextlib.asynccontextmanager
+async def _keyring(settings: Settings, database: Database) -> AsyncIterator[Keyring]:
+    async with root_keys.opened(settings) as roots:
+        keyring = Keyring(roots, OwnerKeys(database))
+        await keyring.require()
+        yield keyring
 
 
 def _settings(failure: type[click.ClickException], *, needs_store: bool) -> Settings:
     try:
         settings = knobs.load(os.environ)
-        knobs.required(settings, *(object_stores.required(settings) if needs_store else ("root_key_file",)))
-        knobs.root_key(settings)
+        knobs.required(settings, *(object_stores.required(settings) if needs_store else ()))
+        root_keys.check(settings)
     except SettingsError as error:
         raise failure(f"{error}.") from error
     return settings

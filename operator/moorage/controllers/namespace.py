@@ -16,7 +16,6 @@ from moorage.model.errors import Permanent
 from moorage.model.names import FINALIZER, Key
 from moorage.model.namespace import TenantNamespace
 from moorage.model.offer import Platform
-from moorage.services.keyring import Keyring
 from moorage.store.ledger import Ledger
 from moorage.store.tenants import Tenant, Tenants
 
@@ -34,7 +33,6 @@ class NamespaceController:
     applier: Applier
     tenants: Tenants
     ledger: Ledger
-    keyring: Keyring
     platform: Platform
     epoch: Epoch
 
@@ -68,7 +66,6 @@ class NamespaceController:
             name=metadata.name,
             core_namespace=names.core_namespace(metadata.name),
             wallet_name=tenant.spec.wallet_ref.name,
-            new_key=self.keyring.new_tenant_key,
         )
         return None if made else Reason.WALLET_NOT_FOUND
 

@@ -1,10 +1,13 @@
 """From the text of an environment variable to a value; what is none raises ValueError, saying what it must be."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from moorage.model import network
+
+_KMS_KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -64,6 +67,14 @@ def pods(text: str) -> network.Pods | None:
     """The pods that a JSON object names; none for an empty one."""
     named = json_object(text)
     return network.pods(named) if named else None
+
+
+def kms_keys(text: str) -> list[str]:
+    """A JSON list of full ARNs of keys: an alias could be pointed to another key later."""
+    arns = [str(arn) for arn in json_list(text)]
+    if not all(_KMS_KEY.fullmatch(arn) for arn in arns):
+        raise ValueError("must list ARNs of keys, such as arn:aws:kms:eu-central-1:111122223333:key/…")
+    return arns
 
 
 def _json(text: str) -> Any:  # Any: the caller checks the shape

@@ -1,6 +1,6 @@
 """Ports: what we ask of the outside world, and nothing of how it answers."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,6 +79,19 @@ class ObjectStore(Protocol):
 
     def listed(self, prefix: str) -> AsyncIterator[FoundObject]:
         """Every complete object whose key begins with the prefix; what comes or goes meanwhile may be missed."""
+
+
+class RootKey(Protocol):
+    """One root key, wherever it is kept. A call may raise KeysUnavailable, or KeysRefused when a person must act."""
+
+    id: str
+    """Its provider and its name there; tells which root key opens a wrapped key."""
+
+    async def wrap(self, plain: bytes, context: Mapping[str, str]) -> bytes:
+        """Encrypt a few bytes, bound to the context."""
+
+    async def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        """What was wrapped in this context; raises KeyUnreadable for anything else."""
 
 
 class PaymentObjects(Protocol):

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from moorage.model.errors import Transient
+from moorage.model.sealing import KeyUnreadable
 from moorage.model.snapshots import FORMAT_VERSION, ExportedKey
-from moorage.services.keyring import Keyring, KeyUnreadable
+from moorage.services.keyring import Keyring
 from moorage.services.restore_tests import data_key_of
 from moorage.store.catalogue import Catalogue
 from moorage.store.database import Database
@@ -25,7 +26,7 @@ async def export(database: Database, keyring: Keyring, snapshot_id: str, *, acto
     if found is None:
         return None
     try:
-        data_key = data_key_of(keyring, found)
+        data_key = await data_key_of(keyring, found)
     except KeyUnreadable as error:
         raise Transient("the key of the snapshot does not open; the database was damaged or restored") from error
     await catalogue.exported(snapshot_id=snapshot_id, actor=actor)

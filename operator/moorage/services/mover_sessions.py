@@ -60,7 +60,7 @@ class MoverSessions:
             agent_uid=attempt.written_for,
             snapshot_id=attempt.snapshot_id,
             written_by=attempt.written_by,
-            data_key=open_data_key(self._keyring, attempt),
+            data_key=await open_data_key(self._keyring, attempt),
             authority_pem=self._store.authority_pem,
         )
         if attempt.kind is AttemptKind.SNAPSHOT:

@@ -15,7 +15,7 @@ URL_PURPOSE = "object-url"
 
 def required(settings: Settings) -> tuple[str, ...]:
     """The settings that the chosen store cannot do without."""
-    return ("root_key_file", *knobs.STORE_NEEDS[settings.store_kind])
+    return knobs.STORE_NEEDS[settings.store_kind]
 
 
 @contextlib.asynccontextmanager
@@ -23,7 +23,7 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[ObjectSt
     """The store, for as long as the block runs."""
     if settings.store_kind == "filesystem":
         assert settings.store_folder is not None  # required
-        urls = SignedUrls(settings.mover_api_url, lambda claim: keyring.mac(URL_PURPOSE, claim))
+        urls = SignedUrls(settings.mover_api_url, await keyring.mac_of(URL_PURPOSE))
         yield await FolderObjects.connect(settings.store_folder, urls, knobs.mover_authority(settings))
         return
     from moorage.providers.s3_objects import S3Objects  # noqa: PLC0415 - half a second that only its users wait for

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from moorage.model import names
 from moorage.model.errors import Transient, Unavailable
+from moorage.model.sealing import KeyUnreadable
 from moorage.model.snapshots import Failure, RehearseRequest
 from moorage.providers.ports import ObjectStore
 from moorage.services import mover_child
-from moorage.services.keyring import Keyring, KeyUnreadable
+from moorage.services.keyring import Keyring
 from moorage.services.readback import limit_seconds
 from moorage.services.scratch import Scratch
+from moorage.services.snapshots import data_key_place
 from moorage.store.catalogue import Catalogue, Catalogued
 
 URL_SECONDS = 3600
@@ -67,7 +69,7 @@ class RestoreTests:
 
     async def _restore(self, snapshot: Catalogued) -> Failure | None:
         try:
-            data_key = data_key_of(self._keyring, snapshot)
+            data_key = await data_key_of(self._keyring, snapshot)
         except KeyUnreadable:
             return Failure.OBJECT_DAMAGED
         totals = snapshot.totals
@@ -89,7 +91,7 @@ class RestoreTests:
         return answer.failure
 
 
-def data_key_of(keyring: Keyring, snapshot: Catalogued) -> bytes:
+async def data_key_of(keyring: Keyring, snapshot: Catalogued) -> bytes:
     """The data key of a snapshot's object; raises KeyUnreadable."""
     bound = snapshot.binding
-    return keyring.open_data_key(snapshot.wrapped_key, snapshot.wrapped_tenant_key, bound.tenant_uid, bound.written_by)
+    return await keyring.open(data_key_place(bound.written_by), bound.tenant_uid, snapshot.wrapped_key)

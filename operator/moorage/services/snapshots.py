@@ -2,15 +2,17 @@
 
 import logging
 import math
+import os
 import uuid
 
 from moorage.model import names
 from moorage.model.errors import MoorageError, Transient
 from moorage.model.names import SnapshotId
 from moorage.model.record import AgentRecord, AttemptKind, AttemptState, SnapshotPurpose
+from moorage.model.sealing import KeyUnreadable, Place
 from moorage.model.snapshots import Binding, Failure, Totals, VerifyRequest
 from moorage.providers.ports import ObjectStore, UploadedPart, UploadLost
-from moorage.services.keyring import Keyring, KeyUnreadable
+from moorage.services.keyring import Keyring
 from moorage.services.readback import Readback, limit_seconds
 from moorage.store.attempt_row import AttemptRow, NewAttempt
 from moorage.store.database import Database
@@ -19,6 +21,7 @@ from moorage.store.snapshots import SnapshotRows
 
 TURN_SECONDS_MAX = 3600  # for as long a look may wait for others before it begins
 SWEEP_MAX = 50
+DATA_KEY_BYTES = 32
 
 log = logging.getLogger(__name__)
 
@@ -141,10 +144,7 @@ class Snapshots:
         self, attempt_id: str, record: AgentRecord, purpose: SnapshotPurpose, volume_name: str
     ) -> NewAttempt:
         snapshot_id = SnapshotId(str(uuid.uuid4()))
-        wrapped_tenant_key = await self._rows.tenant_key(record.tenant_uid)
-        if wrapped_tenant_key is None:
-            raise AssertionError("an agent has no tenant")
-        _, wrapped = self._keyring.new_data_key(wrapped_tenant_key, record.tenant_uid, attempt_id)
+        wrapped = await self._keyring.seal(data_key_place(attempt_id), record.tenant_uid, os.urandom(DATA_KEY_BYTES))
         return NewAttempt(
             id=attempt_id,
             agent_uid=record.uid,
@@ -182,7 +182,7 @@ class Snapshots:
         url_seconds = TURN_SECONDS_MAX + math.ceil(limit_seconds(reported.object_bytes))
         request = VerifyRequest(
             download_url=await self._store.presign_get(attempt.object_key, seconds=url_seconds),
-            data_key=self._data_key(attempt),
+            data_key=await open_data_key(self._keyring, attempt),
             binding=binding_of(attempt),
             authority_pem=self._store.authority_pem,
         )
@@ -203,9 +203,6 @@ class Snapshots:
             return
         await self._rows.move(epoch, attempt.id, AttemptState.UPLOADED, AttemptState.VERIFIED)
 
-    def _data_key(self, attempt: AttemptRow) -> bytes:
-        return open_data_key(self._keyring, attempt)
-
     async def _discard_quietly(self, attempt_id: str) -> None:
         try:
             await self.abort(attempt_id=attempt_id)
@@ -218,12 +215,15 @@ def binding_of(attempt: AttemptRow) -> Binding:
     return Binding(attempt.tenant_uid, attempt.written_for, attempt.snapshot_id, attempt.written_by)
 
 
-def open_data_key(keyring: Keyring, attempt: AttemptRow) -> bytes:
+def data_key_place(written_by: str) -> Place:
+    """Where the data key of an object belongs: to the attempt that wrote it, whoever carries a copy."""
+    return Place("attempt", written_by, "wrapped_key")
+
+
+async def open_data_key(keyring: Keyring, attempt: AttemptRow) -> bytes:
     """The data key of the attempt's object."""
     try:
-        return keyring.open_data_key(
-            attempt.wrapped_key, attempt.wrapped_tenant_key, attempt.tenant_uid, attempt.written_by
-        )
+        return await keyring.open(data_key_place(attempt.written_by), attempt.tenant_uid, attempt.wrapped_key)
     except KeyUnreadable as error:
         raise Transient("the data key of a snapshot does not open; the database was damaged or restored") from error
 

@@ -1,10 +1,9 @@
 """A witness outside the database: it knows how far the ledger was, so that a ledger that went back is noticed.
 
 Every seal is written once under `ledger/seals/`, the last state again and again as `ledger/witness.json`; both carry an
-HMAC under the root key, which the database does not have.
+signature of the root key, which the database does not have.
 """
 
-import hmac
 import json
 import logging
 from typing import Any
@@ -19,7 +18,7 @@ from moorage.store.seals import Seals
 
 WITNESS_KEY = "ledger/witness.json"
 SEALS_PER_READ = 100
-ACTOR = "witness"
+ACTOR = PURPOSE = "witness"
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class Witness:
         told = said["seal"] if said is not None else 0
         while exported := await self._seals.after(told, SEALS_PER_READ):
             for seal in exported:
-                await self._store.write_once(_seal_key(seal.no), self._signed(_seal_statement(seal)))
+                await self._store.write_once(_seal_key(seal.no), await self._signed(_seal_statement(seal)))
             told = exported[-1].no
         head = await self._seals.head()
         statement = {
@@ -68,7 +67,7 @@ class Witness:
             "seal": head.no if head else 0,
             "hash": head.hash if head else "",
         }
-        await self._store.write(WITNESS_KEY, self._signed(statement))
+        await self._store.write(WITNESS_KEY, await self._signed(statement))
 
     async def _contradiction(self, said: Statement, now: LineageNow) -> str | None:
         """What the witness knows and the database does not; a person's later decision settles it."""
@@ -88,14 +87,15 @@ class Witness:
         if body is None:
             return None
         said: Statement = json.loads(body)
-        if not hmac.compare_digest(said.pop("hmac", ""), self._keyring.mac("witness", _canonical(said))):
+        signature = str(said.pop("signature", ""))
+        if not await self._keyring.is_signed(PURPOSE, _canonical(said), signature):
             # Whoever can write the store could otherwise stop every charge, or hide a restore.
             log.error("the witness is forged, or the root key was changed", extra={"object": WITNESS_KEY})
             return None
         return said
 
-    def _signed(self, statement: Statement) -> bytes:
-        return _canonical(statement | {"hmac": self._keyring.mac("witness", _canonical(statement))})
+    async def _signed(self, statement: Statement) -> bytes:
+        return _canonical(statement | {"signature": await self._keyring.sign(PURPOSE, _canonical(statement))})
 
 
 def _seal_key(no: int) -> str:

@@ -12,7 +12,7 @@ from moorage.model.snapshots import Report, Totals
 
 SELECT = """
 SELECT t.id::text, t.agent_uid::text, t.tenant_uid::text, t.snapshot_id::text, t.kind, t.state, t.object_key,
-       t.upload_id, coalesce(t.wrapped_key, '') AS wrapped_key, n.wrapped_key AS wrapped_tenant_key, t.volume_name,
+       t.upload_id, coalesce(t.wrapped_key, '') AS wrapped_key, t.volume_name,
        t.mover_pod_uid::text AS mover_pod_uid, t.report::text AS report, t.failure, t.granted_at,
        a.namespace, a.name AS agent_name, a.attempt_id IS NOT DISTINCT FROM t.id AS current,
        CASE WHEN t.kind = 'Restore' THEN s.attempt_id ELSE t.id END::text AS written_by,
@@ -20,7 +20,6 @@ SELECT t.id::text, t.agent_uid::text, t.tenant_uid::text, t.snapshot_id::text, t
        encode(s.sha256, 'hex') AS sha256, s.object_bytes, s.plain_bytes, s.file_count
 FROM moorage.attempt t
 JOIN moorage.agent a ON a.uid = t.agent_uid
-JOIN moorage.tenant n ON n.uid = t.tenant_uid
 LEFT JOIN moorage.snapshot s ON s.id = t.snapshot_id AND s.tenant_uid = t.tenant_uid
 WHERE t.id = $1
 """
@@ -56,7 +55,6 @@ class AttemptRow:
     object_key: str
     upload_id: str | None
     wrapped_key: bytes
-    wrapped_tenant_key: bytes
     volume_name: str
     mover_pod_uid: str | None
     report: Report | None

@@ -22,7 +22,6 @@ class Catalogued:
     binding: Binding
     object_key: str
     wrapped_key: bytes
-    wrapped_tenant_key: bytes
     totals: Totals
 
 
@@ -36,9 +35,9 @@ class TestState:
 
 _SELECT = """
 SELECT s.id::text, s.tenant_uid::text, s.agent_uid::text, s.attempt_id::text, s.object_key, s.wrapped_key,
-       n.wrapped_key AS wrapped_tenant_key, encode(s.sha256, 'hex') AS sha256, s.object_bytes, s.plain_bytes,
+       encode(s.sha256, 'hex') AS sha256, s.object_bytes, s.plain_bytes,
        s.file_count
-FROM moorage.snapshot s JOIN moorage.tenant n ON n.uid = s.tenant_uid
+FROM moorage.snapshot s
 WHERE s.wrapped_key IS NOT NULL
 """
 
@@ -135,7 +134,6 @@ def _catalogued(row: Any) -> Catalogued:  # Any: asyncpg.Record, whose columns a
         binding=Binding(row["tenant_uid"], row["agent_uid"], row["id"], row["attempt_id"]),
         object_key=row["object_key"],
         wrapped_key=row["wrapped_key"],
-        wrapped_tenant_key=row["wrapped_tenant_key"],
         totals=Totals(row["sha256"], row["object_bytes"], row["plain_bytes"], row["file_count"]),
     )
 

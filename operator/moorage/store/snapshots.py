@@ -70,13 +70,6 @@ class SnapshotRows:
         row = await self._database.row(attempt_row.SELECT, attempt_id)
         return None if row is None else attempt_row.of(row)
 
-    async def tenant_key(self, tenant_uid: str) -> bytes | None:
-        """A tenant's wrapped key."""
-        found: bytes | None = await self._database.value(
-            "SELECT wrapped_key FROM moorage.tenant WHERE uid = $1", tenant_uid
-        )
-        return found
-
     async def snapshot(self, snapshot_id: str) -> SnapshotRow | None:
         """One verified snapshot."""
         row = await self._database.row(

@@ -1,6 +1,5 @@
-"""Tenants: which core namespace belongs to whom, who pays for it, and the tenant's sealed key."""
+"""Tenants: which core namespace belongs to whom, and who pays for it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorage.model.names import TenantUid, WalletId
@@ -38,13 +37,8 @@ class Tenants:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ensure(
-        self, *, epoch: int, uid: str, name: str, core_namespace: str, wallet_name: str, new_key: Callable[[str], bytes]
-    ) -> bool:
-        """Make the tenant exist and pay from the named wallet; False when the ledger has no such wallet.
-
-        `new_key` seals a fresh key for a tenant uid; it is called once in a tenant's life.
-        """
+    async def ensure(self, *, epoch: int, uid: str, name: str, core_namespace: str, wallet_name: str) -> bool:
+        """Make the tenant exist and pay from the named wallet; False when the ledger has no such wallet."""
         async with self._database.transaction() as connection:
             await connection.execute("SELECT moorage.require_epoch($1)", epoch)
             wallet_id = await connection.fetchval(
@@ -55,9 +49,8 @@ class Tenants:
             known = await connection.fetchval("SELECT wallet_id FROM moorage.tenant WHERE uid = $1", uid)
             if known is None:
                 await connection.execute(
-                    "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)"
-                    " VALUES ($1, $2, $3, $4, $5)",
-                    *(uid, name, core_namespace, wallet_id, new_key(uid)),
+                    "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id) VALUES ($1, $2, $3, $4)",
+                    *(uid, name, core_namespace, wallet_id),
                 )
             return True
 
@@ -78,7 +71,7 @@ class Tenants:
         return count
 
     async def remove(self, *, epoch: int, uid: str) -> None:
-        """Mark a tenant as removed; its row, key and history stay for snapshots and books."""
+        """Mark a tenant as removed; its row and history stay for snapshots and books."""
         async with self._database.transaction() as connection:
             await connection.execute("SELECT moorage.require_epoch($1)", epoch)
             await connection.execute(

@@ -23,12 +23,12 @@ from moorage.model.observation import Observation, PodPhase, PodView, VolumeView
 from moorage.model.record import AgentRecord
 from moorage.observability import Metrics
 from moorage.providers.recorded_notices import RecordedNotices
-from moorage.services.keyring import Keyring
 from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
 from moorage.store.purges import PurgeRows
 from tests import factories
+from tests.fakes import keys
 from tests.integration.money.world import NODE, START_S, World
 
 KEY = Key("Agent", "mn-acme", "helper")
@@ -212,10 +212,7 @@ async def open_stage(world: World, **spec: Any) -> AsyncIterator[Stage]:
     paper, agents, platform = Paper(), Agents(world.database), factories.platform()
     fakes: Any = {"client": paper, "applier": paper, "copies": None}
     no_store: Any = None  # an attempt begins without asking it
-    keyring = Keyring(bytes(32))
-    wrapped = keyring.new_tenant_key(str(world.tenants["acme"]))
-    await world.sql.execute("UPDATE moorage.tenant SET wrapped_key = $1", wrapped)
-    snapshots = Snapshots(database=world.database, store=no_store, keyring=keyring)
+    snapshots = Snapshots(database=world.database, store=no_store, keyring=keys.keyring(world.database))
     purges = Purges(rows=PurgeRows(world.database), store=no_store, notices=RecordedNotices(), metrics=Metrics())
     actuator = Actuator(
         **fakes, agents=agents, ledger=world.ledger, meters=world.meters, snapshots=snapshots, platform=platform,

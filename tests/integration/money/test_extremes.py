@@ -13,8 +13,8 @@ MANY = f"""
 SELECT money.ensure_wallet(1, 'wallet-' || n, gen_random_uuid(), 0, NULL) FROM generate_series(1, {WALLETS}) n;
 SELECT money.grant_credit('wallet-' || n, (20 + n % 60) * {RATE_PICOS // 1_000_000}, 'first-' || n, 'r', 'a')
 FROM generate_series(1, {WALLETS}) n;
-INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)
-VALUES ('00000000-0000-0000-0000-000000000001', 'many', 'mn-many', 1, '');
+INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id)
+VALUES ('00000000-0000-0000-0000-000000000001', 'many', 'mn-many', 1);
 INSERT INTO moorage.agent (uid, tenant_uid, wallet_id, namespace, name, size)
 SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', w.id, 'mn-many', w.name, 'small' FROM money.wallet w;
 SELECT money.open_run(1, a.uid, gen_random_uuid(), 'c', 'node-a', 'small', {T}) FROM moorage.agent a ORDER BY wallet_id;

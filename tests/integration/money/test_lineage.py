@@ -15,7 +15,6 @@ import pytest
 
 from dev.postgres import Postgres
 from moorage.model.errors import HistoryInDoubt, LostLeadership
-from moorage.services.keyring import Keyring
 from moorage.services.witness import WITNESS_KEY, Witness
 from moorage.store import ledger_verify
 from moorage.store.database import VERIFY_ROLE, Database
@@ -24,6 +23,7 @@ from moorage.store.ledger import Ledger
 from moorage.store.lineage import Lineage, NotTrusted
 from moorage.store.migrate import migrate
 from moorage.store.seals import Seals
+from tests.fakes import keys
 from tests.fakes.objects import MemoryObjects
 from tests.integration.money.world import World
 
@@ -39,7 +39,8 @@ async def proof(database_url: str) -> AsyncIterator[Database]:
 
 
 def _witness(database: Database, proof: Database, store: MemoryObjects, root_key: bytes = b"k" * 32) -> Witness:
-    return Witness(lineage=Lineage(database), seals=Seals(proof), store=store, keyring=Keyring(root_key))
+    keyring = keys.keyring(database, root_key)
+    return Witness(lineage=Lineage(database), seals=Seals(proof), store=store, keyring=keyring)
 
 
 async def test_the_witness_exports_every_seal_once_and_signs_it(world: World, proof: Database) -> None:
@@ -52,9 +53,9 @@ async def test_the_witness_exports_every_seal_once_and_signs_it(world: World, pr
     assert sorted(store.objects) == ["ledger/seals/000000000001.json", WITNESS_KEY]
     exported = json.loads(store.objects["ledger/seals/000000000001.json"])
     assert (exported["hash"], exported["entries"]) == (made.hash, 1)
-    signed = exported.pop("hmac")
+    signature = exported.pop("signature")
     body = json.dumps(exported, sort_keys=True, separators=(",", ":")).encode()
-    assert signed == Keyring(b"k" * 32).mac("witness", body)
+    assert await keys.keyring(root=b"k" * 32).is_signed("witness", body, signature)
 
 
 async def test_a_database_behind_its_witness_is_doubted_until_somebody_trusts_it(world: World, proof: Database) -> None:
@@ -64,7 +65,7 @@ async def test_a_database_behind_its_witness_is_doubted_until_somebody_trusts_it
     witness = _witness(world.database, proof, store)
     await witness.tell()
     said = json.loads(store.objects[WITNESS_KEY])
-    _say(store, said | {"written_bytes": str(int(said["written_bytes"]) + 10**9)})
+    await _say(store, said | {"written_bytes": str(int(said["written_bytes"]) + 10**9)})
     with pytest.raises(HistoryInDoubt):
         await witness.look()
     with pytest.raises(LostLeadership):
@@ -84,7 +85,7 @@ async def test_another_seal_than_the_exported_one_is_a_doubt(world: World, proof
     await world.wallet("acme", micros=1)
     await Seals(proof).seal()
     await witness.tell()
-    _say(store, json.loads(store.objects[WITNESS_KEY]) | {"hash": "0" * 64})
+    await _say(store, json.loads(store.objects[WITNESS_KEY]) | {"hash": "0" * 64})
     with pytest.raises(HistoryInDoubt):
         await witness.look()
 
@@ -93,7 +94,7 @@ async def test_a_new_and_empty_database_does_not_pass_for_the_one_that_is_lost(w
     store, leadership = MemoryObjects(), Leadership(world.database, "one")
     await world.sql.execute("UPDATE moorage.leader SET expires_at = '-infinity'")
     await _witness(world.database, proof, store).tell()
-    _say(store, json.loads(store.objects[WITNESS_KEY]) | {"system_identifier": "1", "written_bytes": "1"})
+    await _say(store, json.loads(store.objects[WITNESS_KEY]) | {"system_identifier": "1", "written_bytes": "1"})
     assert await leadership.take() is not None  # the first leader of this database, after the witness spoke
     with pytest.raises(HistoryInDoubt):
         await _witness(world.database, proof, store).look()
@@ -241,9 +242,9 @@ async def _until(reached: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-def _say(store: MemoryObjects, said: dict[str, object]) -> None:
+async def _say(store: MemoryObjects, said: dict[str, object]) -> None:
     """What the witness would have said, with its own signature."""
-    said.pop("hmac")
+    said.pop("signature")
     body = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
-    signed = said | {"hmac": Keyring(b"k" * 32).mac("witness", body)}
+    signed = said | {"signature": await keys.keyring(root=b"k" * 32).sign("witness", body)}
     store.objects[WITNESS_KEY] = json.dumps(signed).encode()

@@ -6,11 +6,11 @@ import pytest
 
 from moorage.jobs.prove_books import ProveBooks
 from moorage.observability import Metrics
-from moorage.services.keyring import Keyring
 from moorage.services.witness import Witness
 from moorage.store.database import VERIFY_ROLE, Database
 from moorage.store.lineage import Lineage
 from moorage.store.seals import Seals
+from tests.fakes import keys
 from tests.fakes.objects import MemoryObjects
 from tests.integration.money.world import START_S, World
 
@@ -25,7 +25,7 @@ async def books(world: World, database_url: str) -> AsyncIterator[ProveBooks]:
     """The job as the operator wires it."""
     proof = await Database.connect(database_url, size_max=2, role=VERIFY_ROLE)
     witness = Witness(
-        lineage=Lineage(world.database), seals=Seals(proof), store=MemoryObjects(), keyring=Keyring(b"k" * 32)
+        lineage=Lineage(world.database), seals=Seals(proof), store=MemoryObjects(), keyring=keys.keyring(world.database)
     )
     yield ProveBooks(proof, witness, Metrics(), lambda: world.epoch)
     await proof.close()

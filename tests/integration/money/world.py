@@ -93,8 +93,7 @@ class World:
         if wallet not in self.tenants:
             self.tenants[wallet] = uuid.uuid4()
             await self.sql.execute(
-                "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)"
-                " VALUES ($1, $2, $3, $4, '')",
+                "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id) VALUES ($1, $2, $3, $4)",
                 self.tenants[wallet],
                 wallet,
                 f"mn-{wallet}",

@@ -62,8 +62,7 @@ class World:
                 "INSERT INTO money.wallet (name, as_of, standing) VALUES ($1, 0, 'Funded') RETURNING id", name
             )
             await self.admin.execute(
-                "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)"
-                " VALUES ($1, $2, 'mn-' || $2, $3, '')",
+                "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id) VALUES ($1, $2, 'mn-' || $2, $3)",
                 *(self.tenants[name], name, wallet),
             )
         return self.tenants[name]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from moorage.model.purges import Outcome
+from moorage.model.sealing import KeyUnreadable
 from moorage.observability import Metrics
 from moorage.providers.recorded_notices import RecordedNotices
-from moorage.services.keyring import KeyUnreadable
 from moorage.services.purges import Purges
 from moorage.services.snapshots import open_data_key
 from moorage.store.attempt_row import AttemptRow
@@ -43,12 +43,12 @@ async def _tombstone_is_over(world: World) -> None:
 async def test_no_copy_of_the_key_is_left_in_the_database_and_then_the_object_goes(
     world: World, taken: AttemptRow
 ) -> None:
-    open_data_key(world.keyring, taken)
+    await open_data_key(world.keyring, taken)
     await _tombstone_is_over(world)
     assert await PurgeRows(world.database).purge_snapshot(epoch=EPOCH, snapshot_id=taken.snapshot_id) is Outcome.STARTED
     assert len(world.gateway.objects(world.bucket)) == 1, "the key goes first"
     with pytest.raises(Exception, match="data key") as caught:
-        open_data_key(world.keyring, await world.row(taken.id))
+        await open_data_key(world.keyring, await world.row(taken.id))
     assert isinstance(caught.value.__cause__, KeyUnreadable)
     assert await Catalogue(world.database).find(taken.snapshot_id) is None
     assert await world.snapshots.exists(taken.snapshot_id) is False

@@ -114,7 +114,7 @@ async def test_a_snapshot_that_is_not_there_for_this_tenant_makes_no_agent_and_i
         await world.admin.execute("UPDATE moorage.tenant SET core_namespace = 'mn-other', name = 'other'")
         await world.admin.execute("UPDATE moorage.agent SET namespace = 'mn-other'")
         await world.admin.execute("UPDATE money.wallet SET name = 'other'")
-        await make_agent(world.admin, world.keyring)
+        await make_agent(world.admin)
     elif why == "nobody's":
         source = SnapshotId(str(uuid.uuid4()))
     else:

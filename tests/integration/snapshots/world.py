@@ -36,6 +36,7 @@ from moorage.store.attempt_row import AttemptRow
 from moorage.store.database import Database
 from moorage.web.app import create_app
 from tests import store_server
+from tests.fakes import keys
 from tests.fakes.tokens import FakeTokenReviewer
 from tests.store_server import VersityGateway
 
@@ -174,19 +175,20 @@ async def open_world(
     """Migrate, make one tenant with one agent, serve the API; with a folder the objects are there, else in S3."""
     await migrate.migrate(database_url)
     bucket = f"b{uuid.uuid4().hex[:12]}"
-    keyring, reviewer = Keyring(bytes(range(32))), FakeTokenReviewer()
+    reviewer = FakeTokenReviewer()
     async with contextlib.AsyncExitStack() as stack:
         database = await Database.connect(database_url)
         stack.push_async_callback(database.close)
         admin = await asyncpg.connect(database_url)
         stack.push_async_callback(admin.close)
-        tenant_uid, agent_uid = await make_agent(admin, keyring)
+        keyring = keys.keyring(database, bytes(range(32)))
+        tenant_uid, agent_uid = await make_agent(admin)
         port = store_server.free_port()
         if folder is None:
             store: ObjectStore = await stack.enter_async_context(bucket_of(gateway, bucket))
         else:
             write_certificate(scratch / "api.crt", scratch / "api.key")
-            urls = SignedUrls(f"https://127.0.0.1:{port}", lambda claim: keyring.mac("object-url", claim))
+            urls = SignedUrls(f"https://127.0.0.1:{port}", await keyring.mac_of("object-url"))
             store = await FolderObjects.connect(folder, urls, (scratch / "api.crt").read_text())
         sessions = MoverSessions(database=database, store=store, keyring=keyring)
         app = create_app(
@@ -228,16 +230,15 @@ def bucket_of(
     )
 
 
-async def make_agent(admin: "asyncpg.Connection[asyncpg.Record]", keyring: Keyring) -> tuple[str, str]:
-    """One tenant with a wallet, a key and an agent."""
+async def make_agent(admin: "asyncpg.Connection[asyncpg.Record]") -> tuple[str, str]:
+    """One tenant with a wallet and an agent."""
     tenant_uid, agent_uid = str(uuid.uuid4()), str(uuid.uuid4())
     wallet_id = await admin.fetchval(
         "INSERT INTO money.wallet (name, as_of, standing) VALUES ('acme', 0, 'Funded') RETURNING id"
     )
     await admin.execute(
-        "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, wrapped_key)"
-        " VALUES ($1, 'acme', $2, $3, $4)",
-        *(tenant_uid, NAMESPACE, wallet_id, keyring.new_tenant_key(tenant_uid)),
+        "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id) VALUES ($1, 'acme', $2, $3)",
+        *(tenant_uid, NAMESPACE, wallet_id),
     )
     await admin.execute(
         "INSERT INTO moorage.agent (uid, tenant_uid, wallet_id, namespace, name, size, state, has_storage)"

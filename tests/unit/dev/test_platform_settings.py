@@ -48,7 +48,7 @@ def test_every_setting_is_known_and_none_that_is_required_is_missing(layout: Lay
         *("database_url", "root_key_file", "store_endpoint", "store_access_key", "store_secret_key_file"),
         *("mover_image", "mover_api_url", "mover_api_ca_file", "api_tls_cert_file", "api_tls_key_file"),
     )
-    assert len(settings.root_key(loaded)) == 32
+    assert [len(key) for key in settings.root_keys(loaded)] == [32]
 
 
 def test_offer_is_usable_with_the_quickstarts_size_and_runtime(layout: Layout) -> None:
@@ -66,7 +66,7 @@ def test_mover_may_reach_the_api_and_the_store_and_nothing_else(layout: Layout) 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(layout: Layout) -> None:
     first, second = _settings(layout), _settings(layout)
-    assert settings.root_key(first) == settings.root_key(second)
+    assert settings.root_keys(first) == settings.root_keys(second)
     secret = [first.root_key_file, first.store_secret_key_file, first.api_tls_key_file]
     modes = [stat.S_IMODE(path.stat().st_mode) for path in secret if path]
     assert modes == [0o600, 0o600, 0o600]

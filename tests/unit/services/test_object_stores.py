@@ -1,4 +1,4 @@
-"""The settings choose the store, and every process with the same root key knows the others' URLs."""
+"""The settings choose the store, and every process of an installation knows the others' URLs."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -9,8 +9,8 @@ from moorage import settings as knobs
 from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.s3_objects import S3Objects
 from moorage.services import object_stores
-from moorage.services.keyring import Keyring
 from moorage.settings import Settings
+from tests.fakes import keys
 
 pytestmark = pytest.mark.anyio
 
@@ -26,15 +26,15 @@ def settings(tmp_path: Path) -> Settings:
         store_folder=tmp_path / "store",
         mover_api_url="https://api.example:8443",
         mover_api_ca_file=tmp_path / "ca.crt",
-        root_key_file=tmp_path / "root",
     )
 
 
 async def test_operator_and_api_know_each_others_urls_and_nobody_elses(settings: Settings) -> None:
+    rows = keys.MemoryKeys()
     async with (
-        object_stores.opened(settings, Keyring(bytes(32))) as operator,
-        object_stores.opened(settings, Keyring(bytes(32))) as api,
-        object_stores.opened(settings, Keyring(b"x" * 32)) as stranger,
+        object_stores.opened(settings, keys.keyring(rows)) as operator,
+        object_stores.opened(settings, keys.keyring(rows)) as api,
+        object_stores.opened(settings, keys.keyring()) as stranger,
     ):
         assert isinstance(api, FolderObjects)
         assert isinstance(stranger, FolderObjects)
@@ -54,15 +54,15 @@ async def test_a_bucket_is_the_default(tmp_path: Path) -> None:
     settings = Settings(
         store_endpoint="http://127.0.0.1:9", store_access_key="key", store_secret_key_file=secret, store_bucket="b"
     )
-    async with object_stores.opened(settings, Keyring(bytes(32))) as store:
+    async with object_stores.opened(settings, keys.keyring()) as store:
         assert isinstance(store, S3Objects)
         assert store.authority_pem == ""
 
 
 def test_what_the_chosen_store_needs_is_said_by_name() -> None:
     for kind, sentence in (
-        ("s3", "MOORAGE_ROOT_KEY_FILE, MOORAGE_STORE_ENDPOINT, MOORAGE_STORE_ACCESS_KEY must be set"),
-        ("filesystem", "MOORAGE_ROOT_KEY_FILE, MOORAGE_STORE_FOLDER, MOORAGE_MOVER_API_URL must be set"),
+        ("s3", "MOORAGE_STORE_ENDPOINT, MOORAGE_STORE_ACCESS_KEY must be set"),
+        ("filesystem", "MOORAGE_STORE_FOLDER, MOORAGE_MOVER_API_URL must be set"),
     ):
         settings = Settings(store_kind=kind)
         with pytest.raises(knobs.SettingsError, match=sentence):

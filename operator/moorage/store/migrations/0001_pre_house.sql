@@ -26,17 +26,11 @@ CREATE TABLE moorage.leader (
 );
 INSERT INTO moorage.leader DEFAULT VALUES;
 
-CREATE TABLE moorage.root_key (
-    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
-    check_value bytea NOT NULL  -- a known text sealed with the root key: tells a wrong key before it does harm
-);
-
 CREATE TABLE moorage.tenant (
     uid             uuid PRIMARY KEY,
     name            text NOT NULL,
     core_namespace  text NOT NULL,
     wallet_id       bigint NOT NULL,
-    wrapped_key     bytea NOT NULL,  -- the tenant's key, sealed with the root key
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     removed_at      timestamptz
 );
@@ -191,7 +185,7 @@ CREATE TABLE moorage.outbox (
 );
 CREATE INDEX outbox_unsent ON moorage.outbox (id) WHERE sent_at IS NULL;
 
-GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.outbox, moorage.root_key TO moorage_app;
+GRANT SELECT, INSERT, UPDATE ON moorage.tenant, moorage.outbox TO moorage_app;
 -- What of these the application may change is said column by column, in functions/rights.sql.
 GRANT SELECT, INSERT ON moorage.agent, moorage.attempt, moorage.snapshot TO moorage_app;
 GRANT SELECT, UPDATE ON moorage.leader TO moorage_app;
