@@ -2,7 +2,20 @@
 
 import click
 
-from moorage.cli import agent, by_hand, database, journal, ledger, payment, purge, rate, snapshot, statement, wallet
+from moorage.cli import (
+    agent,
+    by_hand,
+    database,
+    journal,
+    keys,
+    ledger,
+    payment,
+    purge,
+    rate,
+    snapshot,
+    statement,
+    wallet,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -26,4 +39,5 @@ main.add_command(payment.payment)
 main.add_command(rate.rate)
 main.add_command(snapshot.snapshot)
 main.add_command(purge.purge)
+main.add_command(keys.keys)
 main.add_command(database.migrate_database)

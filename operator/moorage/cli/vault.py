@@ -13,6 +13,7 @@ from moorage.cli import terminal
 from moorage.providers.ports import ObjectStore
 from moorage.services import object_stores, root_keys
 from moorage.services.keyring import Keyring
+from moorage.services.root_keys import RootKeys
 from moorage.settings import Settings, SettingsError
 from moorage.store.database import Database
 from moorage.store.owner_keys import OwnerKeys
@@ -50,6 +51,17 @@ def with_keyring(call: Callable[[Database, Keyring], Awaitable[T]]) -> T:
     async def work(database: Database) -> T:
         async with _keyring(settings, database) as keyring:
             return await call(database, keyring)
+
+    return terminal.with_database(work)
+
+
+def with_roots(call: Callable[[Database, RootKeys], Awaitable[T]]) -> T:
+    """Run one call with database and root keys, whether or not these open what is there."""
+    settings = _settings(click.ClickException, needs_store=False)
+
+    async def work(database: Database) -> T:
+        async with root_keys.opened(settings) as roots:
+            return await call(database, roots)
 
     return terminal.with_database(work)
 

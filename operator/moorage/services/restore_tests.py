@@ -70,7 +70,10 @@ class RestoreTests:
     async def _restore(self, snapshot: Catalogued) -> Failure | None:
         try:
             data_key = await data_key_of(self._keyring, snapshot)
-        except KeyUnreadable:
+        except KeyUnreadable as error:
+            now = await self._catalogue.find(snapshot.id)
+            if now is not None and now.wrapped_key != snapshot.wrapped_key:
+                raise Transient("the key of a snapshot was replaced meanwhile") from error
             return Failure.OBJECT_DAMAGED
         totals = snapshot.totals
         async with self._scratch.folder(totals.plain_bytes + BLOCK_BYTES * totals.file_count) as folder:

@@ -4,11 +4,14 @@ Every write of the operator names its epoch, its attempt's state, and that the a
 that changes nothing means that somebody else has moved on, and is no error.
 """
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import msgspec
 
+from moorage.model.errors import Transient
 from moorage.model.record import AttemptKind, AttemptState
 from moorage.model.snapshots import Failure, Report, Totals
 from moorage.store import attempt_row
@@ -21,6 +24,7 @@ INSERT INTO moorage.attempt (id, agent_uid, tenant_uid, snapshot_id, kind, state
 VALUES ($1, $2, $3, $4, $5, 'Created', $6, $7, $8, $9, $10, $11)
 """
 
+SEALED_WITH = "attempt_sealed_with"
 _HOLD = "SELECT moorage.hold_snapshot($1)"  # what is restored from stays until the attempt is over
 # One statement moves an attempt on: only from the state it was seen in, only while the agent is on it.
 _MOVE = """
@@ -81,7 +85,7 @@ class SnapshotRows:
 
     async def add(self, epoch: int, new: NewAttempt, *, node: str | None, fence: int, replaces: str | None) -> bool:
         """Write an intent and put the agent on it; False, and nothing written, when the agent has moved on."""
-        async with self._database.transaction() as connection:
+        async with _key_may_be_retired(), self._database.transaction() as connection:
             await _require_epoch(connection, epoch)
             agent = await connection.fetchval(
                 "SELECT 1 FROM moorage.agent WHERE uid = $1 AND fence = $2 AND attempt_id IS NOT DISTINCT FROM $3"
@@ -150,6 +154,17 @@ class SnapshotRows:
             await connection.execute(_WAKE, agent_uid)
             await connection.execute("SELECT pg_notify('moorage', '')")
         return True
+
+
+@contextlib.asynccontextmanager
+async def _key_may_be_retired() -> AsyncIterator[None]:
+    """A rotation may retire the version of a key between what was sealed with it and the row that holds it."""
+    try:
+        yield
+    except asyncpg.ForeignKeyViolationError as error:
+        if error.constraint_name != SEALED_WITH:
+            raise
+        raise Transient("the tenant's key was replaced meanwhile") from error
 
 
 async def _require_epoch(connection: "asyncpg.Connection[Any]", epoch: int) -> None:

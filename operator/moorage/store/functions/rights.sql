@@ -40,6 +40,14 @@ GRANT EXECUTE ON FUNCTION
     money.take_events(text[], integer)
 TO moorage_app;
 
+-- Keys are added by whoever first seals; what takes the place of another, and what goes, passes these doors.
+GRANT EXECUTE ON FUNCTION
+    moorage.rewrap_keys(text, text, uuid[], integer[], bytea[], bytea[]),
+    moorage.add_key_version(text, uuid, integer, text, bytea), moorage.sealed_values(uuid, integer, integer),
+    moorage.reseal(text, uuid, integer, text[], uuid[], bytea[], bytea[]),
+    moorage.retire_key_version(text, uuid, integer)
+TO moorage_app;
+
 -- The application writes down what it decides; what destroys data is written by doors only.
 GRANT EXECUTE ON FUNCTION
     moorage.purge_agent(bigint, uuid, bigint), moorage.note_volume(bigint, uuid, uuid),

@@ -35,4 +35,8 @@ CREATE TABLE moorage.key_audit (
     count   bigint NOT NULL CHECK (count > 0)
 );
 
-GRANT SELECT, INSERT ON moorage.owner_key, moorage.key_audit TO moorage_app;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON moorage.key_audit
+FOR EACH STATEMENT EXECUTE FUNCTION money.refuse_change();
+
+GRANT SELECT, INSERT ON moorage.owner_key TO moorage_app;
+GRANT SELECT ON moorage.key_audit TO moorage_app;
