@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from moorage.desired import namespace
-from moorage.kube import login
+from moorage.kube import kinds, login
 from moorage.kube.apply import Applier
 from moorage.kube.client import Client
 from moorage.kube.observe import World
@@ -41,6 +41,10 @@ def test_what_isolates_a_tenant_is_written_once_and_then_left_alone(bare_kubecon
         finally:
             running.cancel()
             await asyncio.wait([running])
+            live = world.live(manifests[0])
+            assert live is not None
+            # One more call, during which the connections of the watches end.
+            await client.delete(kinds.path_of(manifests[0]), uid=live["metadata"]["uid"])
 
     async def play() -> None:
         async with asyncio.timeout(LIMIT_SECONDS), Client.connect(login.from_kubeconfig(bare_kubeconfig)) as client:

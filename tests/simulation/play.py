@@ -29,6 +29,16 @@ from tests.simulation.trouble import Trouble
 from tests.simulation.wire import Remote, Service, Wire
 
 NAMESPACE, TENANT_UID, WALLET = "mn-acme", "tenant-1", "acme"
+MANAGED = {"moorage.dev/managed": "true"}
+ISOLATED = {"moorage.dev/tenant-uid": TENANT_UID, "pod-security.kubernetes.io/enforce": "restricted"}
+# Without these nothing starts in the tenant's core namespace.
+CLOSED: dict[tuple[str, str, str], dict[str, Any]] = {
+    ("namespaces", "", NAMESPACE): {"metadata": {"labels": MANAGED | ISOLATED}},
+    ("networkpolicies", NAMESPACE, "moorage-default-deny"): {
+        "metadata": {"labels": MANAGED},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+    },
+}
 RESTART_SECONDS = (1.0, 20.0)
 POINTS_MAX = 150
 # The longest back-off, a mover that hangs to its limit, and a good reserve.
@@ -105,6 +115,8 @@ class House:
         )
         self.judge.kubelets, self.judge.movers = self.kubelets, self.movers
         self.tables.tenants[TENANT_UID] = Tenant(TENANT_UID, NAMESPACE, WALLET)
+        for place, manifest in CLOSED.items():
+            self.cluster.put(place, manifest)
         self.purse = self.tables.add_wallet(WALLET)
         self.purse.grant(self.plot.micros, int(stage.seconds))
         self.cluster.hooks.append(self._collect)

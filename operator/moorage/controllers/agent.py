@@ -33,6 +33,8 @@ PATIENCE_SECONDS = 5.0
 LONG_START_SECONDS = 60.0
 # What the cluster refused may fit later (a quota that frees up); nobody rings when it does.
 REFUSED_SECONDS = 30.0
+# Nobody rings the agents of a new tenant when its core namespace is closed.
+SHELTER_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class AgentController:
             # It counts from the first second, and what follows from it is in the record that is read next.
             await self.ledger.set_budget(epoch=self.epoch.current, agent_uid=record.uid, picos_per_day=budget)
             return 0.0
-        problem = desired_agent.check(agent, self.platform) or wishes.objection(record, agent.spec)
+        problem = self._objection(agent, record, seen)
         if problem is None and _edited(agent):
             await self.agents.resize(epoch=self.epoch.current, uid=record.uid, size=agent.spec.size)
         decision = lifecycle.transition(record, self._desired(agent, problem), seen)
@@ -89,7 +91,12 @@ class AgentController:
             return _sooner(REFUSED_SECONDS, reported)
         if decision.again:
             return 0.0
-        return _sooner(decision.wait_seconds, await self._report(agent, decision.record, seen, problem))
+        reported = await self._report(agent, decision.record, seen, problem)
+        if problem is Reason.ISOLATION_PENDING:
+            # Most often for milliseconds, while the tenant is new; when it lasts, somebody else has to act.
+            age_seconds = (record.now - record.state_since).total_seconds()
+            return _sooner(min(max(age_seconds, SHELTER_SECONDS), REFUSED_SECONDS), reported)
+        return _sooner(decision.wait_seconds, reported)
 
     async def _record(self, agent: Agent) -> AgentRecord | None:
         """The agent's record; None when its namespace is not a tenant's.
@@ -131,6 +138,13 @@ class AgentController:
         status = conditions.agent_status(agent, None, seen, problem=problem, rate_picos=None)
         await self.applier.apply_status(kinds.AGENT, agent.metadata, status, seen=agent.status)
         return 30.0
+
+    def _objection(self, agent: Agent, record: AgentRecord, seen: Observation) -> Reason | None:
+        """What keeps the agent from starting here; what runs is left alone by all of it."""
+        problem = desired_agent.check(agent, self.platform) or wishes.objection(record, agent.spec)
+        if problem is None and not seen.pods and not self.world.sheltered(record.namespace, record.tenant_uid):
+            return Reason.ISOLATION_PENDING
+        return problem
 
     def _desired(self, agent: Agent, problem: Reason | None) -> Desired:
         snapshots = agent.spec.snapshots or Snapshots()

@@ -79,7 +79,7 @@ class NamespaceController:
             return WAIT_FOR_DELETION_SECONDS
         core = names.core_namespace(tenant.metadata.name)
         live = self.world.live({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": core}})
-        if live is not None and live["metadata"].get("labels", {}).get(names.LABEL_TENANT) == tenant.metadata.name:
+        if live is not None and live["metadata"].get("labels", {}).get(names.LABEL_TENANT_UID) == tenant.metadata.uid:
             await self.client.delete(kinds.object_path(kinds.CORE_NAMESPACE, "", core), uid=live["metadata"]["uid"])
             return WAIT_FOR_DELETION_SECONDS
         await self.tenants.remove(epoch=self.epoch.current, uid=tenant.metadata.uid)

@@ -14,7 +14,7 @@ FILES_PATH = "/etc/agent"
 # Disk for logs and /tmp beside the volume. The request is zero, not absent: absent would mean the limit, and a node
 # would be full on paper long before it is.
 EPHEMERAL_REQUEST = "0"
-EPHEMERAL_LIMIT = "1Gi"
+EPHEMERAL_LIMIT_MIB = 1024
 BYTES_PER_MIB = 1 << 20
 
 
@@ -170,7 +170,7 @@ def _container(agent: Agent, platform: Platform) -> Manifest:
         "image": image(agent, platform),
         "resources": {
             "requests": {"cpu": size.cpu, "memory": size.memory, "ephemeral-storage": EPHEMERAL_REQUEST},
-            "limits": {"cpu": size.cpu, "memory": size.memory, "ephemeral-storage": EPHEMERAL_LIMIT},
+            "limits": {"cpu": size.cpu, "memory": size.memory, "ephemeral-storage": f"{EPHEMERAL_LIMIT_MIB}Mi"},
         },
         "volumeMounts": [],
     }

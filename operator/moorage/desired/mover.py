@@ -13,6 +13,8 @@ TOKEN_SECONDS = 600
 KEPT_SECONDS = 600
 CPU_REQUEST, CPU_LIMIT = "100m", "1"
 MEMORY_REQUEST, MEMORY_LIMIT = "64Mi", "256Mi"
+# Its log and /tmp; the request is zero for the reason that agents have.
+EPHEMERAL_REQUEST, EPHEMERAL_LIMIT_MIB = "0", 512
 
 
 def capture_job(agent: Agent, *, attempt_id: str, volume_name: str, limit_seconds: int, platform: Platform) -> Manifest:
@@ -66,8 +68,12 @@ def _pod_spec(verb: str, attempt_id: str, volume_name: str, limit_seconds: int, 
             {"name": "MOORAGE_MOVER_ATTEMPT", "value": attempt_id},
         ],
         "resources": {
-            "requests": {"cpu": CPU_REQUEST, "memory": MEMORY_REQUEST},
-            "limits": {"cpu": CPU_LIMIT, "memory": MEMORY_LIMIT},
+            "requests": {"cpu": CPU_REQUEST, "memory": MEMORY_REQUEST, "ephemeral-storage": EPHEMERAL_REQUEST},
+            "limits": {
+                "cpu": CPU_LIMIT,
+                "memory": MEMORY_LIMIT,
+                "ephemeral-storage": f"{EPHEMERAL_LIMIT_MIB}Mi",
+            },
         },
         "volumeMounts": [data_mount, {"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True}],
     }

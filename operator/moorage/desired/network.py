@@ -7,7 +7,6 @@ from moorage.model.namespace import EgressClass, TenantNamespace
 from moorage.model.network import Addresses, Pods
 from moorage.model.offer import Platform
 
-DEFAULT_DENY = "moorage-default-deny"
 DNS = "moorage-dns"
 AGENT = "moorage-agent"
 MOVER = "moorage-mover"
@@ -21,7 +20,7 @@ def policies(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
         # The empty lists are wishes too: without them, a rule that somebody adds would be theirs and stay.
         _policy(
             tenant,
-            DEFAULT_DENY,
+            names.DEFAULT_DENY,
             {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
         ),
         _policy(tenant, DNS, {"podSelector": {}, "policyTypes": ["Egress"], "egress": [_dns()]}),

@@ -35,3 +35,8 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
 
     metadata: Identity
     spec: LeaseSpec = LeaseSpec()
+
+
+def says(node: Node | None) -> tuple[bool, bool]:
+    """What of a node matters to the agents on it: whether it is ready, and whether it is silent; gone is silent."""
+    return (False, True) if node is None else (node.ready, node.silent)

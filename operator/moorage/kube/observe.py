@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.kube import kinds, views, wire
+from moorage.kube import kinds, nodes, views, wire
 from moorage.kube.kinds import Kind
 from moorage.kube.nodes import Lease, Node
 from moorage.kube.objects import Job, Live, Pod, manifest_of
 from moorage.kube.reflector import Item, ObjectKey, Reflector, Restarted, Source, View
 from moorage.kube.remembered import Children, Endings, Heartbeats
-from moorage.model.names import LABEL_MANAGED, AgentUid, Key, PodUid
+from moorage.model.names import DEFAULT_DENY, LABEL_MANAGED, AgentUid, Key, PodUid
 from moorage.model.observation import UNKNOWN, Observation, VolumeView
 
 NODE_LEASE_NAMESPACE = "kube-node-lease"
@@ -99,8 +99,7 @@ class World:
 
     def silent_seconds(self) -> dict[str, float]:
         """Per kind, how long its watch has shown no sign of life."""
-        now = self._clock()
-        return {str(reflector.kind): now - reflector.last_seen for reflector in self.reflectors}
+        return {str(reflector.kind): self._clock() - reflector.last_seen for reflector in self.reflectors}
 
     def agent(self, namespace: str, name: str, uid: AgentUid) -> Observation:  # noqa: ARG002  # the name is for readers
         """One agent's world; children belong to it by the uid of their controller, whatever their names say."""
@@ -117,6 +116,12 @@ class World:
             else UNKNOWN,
             ended=self._endings.of(uid),
         )
+
+    def sheltered(self, namespace: str, tenant_uid: str) -> bool:
+        """Whether pods may start in a core namespace: it is this tenant's, and closed."""
+        core = self._live[kinds.CORE_NAMESPACE].store.get(ObjectKey("", namespace))
+        denial = self._live[kinds.NETWORK_POLICY].store.get(ObjectKey(namespace, DEFAULT_DENY))
+        return views.shelters(core, denial, tenant_uid)
 
     def has_pods(self, uid: str) -> bool:
         """Whether a pod of this agent is there, or may be there because the pods are not known yet."""
@@ -177,8 +182,7 @@ class World:
 
     def _pod_view(self, pod: Pod) -> Any:
         started = self._first_start.get(pod.metadata.uid) or views.start_of(pod)
-        node = pod.spec.node_name
-        reachable, lost = self.node_reachable(node), self.node_lost(node)
+        reachable, lost = self.node_reachable(pod.spec.node_name), self.node_lost(pod.spec.node_name)
         return views.pod_view(pod, started_at=started, node_ready=reachable, node_lost=lost)
 
     def _volume_view(self, claim: Live) -> VolumeView:
@@ -221,7 +225,7 @@ class World:
         return changed
 
     def _node_changed(self, key: ObjectKey, old: Node | None, new: Node | None) -> None:
-        if _says(old) == _says(new):
+        if nodes.says(old) == nodes.says(new):
             return
         for pod_key, pod in self._pods.store.items():  # rare: a node came or went
             if pod.spec.node_name == key.name:
@@ -241,10 +245,5 @@ class World:
             self._ring_bell(target, urgent)
 
 
-def _says(node: Node | None) -> tuple[bool, bool]:
-    return (False, True) if node is None else (node.ready, node.silent)
-
-
 def _key_of(manifest: Mapping[str, Any]) -> ObjectKey:
-    metadata = manifest["metadata"]
-    return ObjectKey(metadata.get("namespace", ""), metadata["name"])
+    return ObjectKey(manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])

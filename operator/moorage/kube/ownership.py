@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.kube.failures import Conflict
-from moorage.kube.objects import MANAGED
 from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
-from moorage.model.names import LABEL_AGENT, LABEL_AGENT_UID, LABEL_MANAGED, LABEL_TENANT
+from moorage.model.names import LABEL_AGENT, LABEL_AGENT_UID, LABEL_TENANT_UID
 
 Manifest = Mapping[str, Any]
 
@@ -21,9 +20,9 @@ def claim(live: Manifest, manifest: Manifest) -> None:
     ours, theirs = controller_of(manifest), controller_of(live)
     name = live["metadata"]["name"]
     if ours is None:
-        if not manifest["metadata"].get("namespace") and _is_managed(live) and _same_tenant(live, manifest):
+        if not manifest["metadata"].get("namespace") and _same_tenant(live, manifest):
             return
-        raise Permanent(Reason.NAME_TAKEN, f"{name} exists and is not managed here")
+        raise Permanent(Reason.NAME_TAKEN, f"{name} exists and is not this tenant's")
     if theirs is not None and theirs["uid"] == ours["uid"]:
         return
     former = theirs is not None and (theirs["kind"], theirs["name"]) == (ours["kind"], ours["name"])
@@ -48,10 +47,7 @@ def _goes(live: Manifest) -> bool:
     return bool(metadata.get("ownerReferences") or metadata.get("deletionTimestamp"))
 
 
-def _is_managed(live: Manifest) -> bool:
-    return bool((live["metadata"].get("labels") or {}).get(LABEL_MANAGED) == MANAGED)
-
-
 def _same_tenant(live: Manifest, manifest: Manifest) -> bool:
-    wanted = (manifest["metadata"].get("labels") or {}).get(LABEL_TENANT)
-    return wanted is None or (live["metadata"].get("labels") or {}).get(LABEL_TENANT) == wanted
+    """Whether a core namespace carries the uid of its tenant; a name alone could be a stranger's."""
+    wanted = (manifest["metadata"].get("labels") or {}).get(LABEL_TENANT_UID)
+    return wanted is not None and (live["metadata"].get("labels") or {}).get(LABEL_TENANT_UID) == wanted

@@ -5,7 +5,7 @@ from datetime import datetime
 from moorage.kube import ends
 from moorage.kube.objects import ContainerStatus, Job, Live, Owner, Pod
 from moorage.model import quantity
-from moorage.model.names import CORE_NAMESPACE_PREFIX, GROUP, Key, PodUid
+from moorage.model.names import CORE_NAMESPACE_PREFIX, GROUP, LABEL_TENANT_UID, Key, PodUid
 from moorage.model.observation import JobOutcome, JobView, PodPhase, PodView, VolumeView
 
 AGENT_CONTAINER = "agent"
@@ -13,6 +13,7 @@ JOB_PREFIX = "mover-"  # names.mover_job
 NO_CONTAINER = ContainerStatus(name=AGENT_CONTAINER)
 
 BYTES_PER_MIB = 1 << 20
+ENFORCED = "pod-security.kubernetes.io/enforce"
 # Said by the scheduler of a claim that waits for its first pod; a volume that is bound at once has no such word.
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
@@ -167,6 +168,20 @@ def job_view(job: Job) -> JobView:
         attempt_id=job.metadata.name.removeprefix(JOB_PREFIX),
         outcome=outcome(job),
         deleting=job.metadata.deleting,
+    )
+
+
+def shelters(core: Live | None, denial: Live | None, tenant_uid: str) -> bool:
+    """Whether a core namespace is this tenant's and closed: restricted pods only, nothing in, nothing out."""
+    if core is None or denial is None or core.metadata.deleting:
+        return False
+    labels, closed = core.metadata.labels, denial.spec or {}
+    return (
+        labels.get(LABEL_TENANT_UID) == tenant_uid
+        and labels.get(ENFORCED) == "restricted"
+        and not closed.get("podSelector")
+        and {"Ingress", "Egress"} <= set(closed.get("policyTypes") or ())
+        and not (closed.get("ingress") or closed.get("egress"))
     )
 
 

@@ -31,7 +31,7 @@ USAGE = ("asOf", "balance", "held")
 USAGE_AGE_MAX = timedelta(hours=6)
 OF_POD = ("podName", "restarts", "imageDigest", "lastExit")
 SAID = ("status", "reason", "observedGeneration")
-STARTING = frozenset({Reason.POD_STARTING, Reason.POD_NOT_READY})
+STARTING = frozenset({Reason.ISOLATION_PENDING, Reason.POD_STARTING, Reason.POD_NOT_READY})
 
 
 def agent_status(

@@ -38,6 +38,8 @@ LABEL_AGENT_UID = f"{GROUP}/agent-uid"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
 LABEL_GENERATION = f"{GROUP}/volume-generation"
 LABEL_TENANT = f"{GROUP}/tenant"
+# On the core namespace: whose it is. A name can be taken by a successor or a stranger, a uid cannot.
+LABEL_TENANT_UID = f"{GROUP}/tenant-uid"
 # On the VolumeSnapshotClass that the platform has chosen for a driver.
 LABEL_SNAPSHOT_CLASS = f"{GROUP}/snapshot-class"
 ANNOTATION_SPEC_HASH = f"{GROUP}/spec-hash"
@@ -46,6 +48,9 @@ ANNOTATION_SNAPSHOT_REQUESTED = f"{GROUP}/snapshot-requested"
 
 COMPONENT_AGENT = "agent"
 COMPONENT_MOVER = "mover"
+
+# The policy without which nothing starts in a core namespace.
+DEFAULT_DENY = "moorage-default-deny"
 
 MOVER_SERVICE_ACCOUNT = "moorage-mover"
 MOVER_AUDIENCE = "moorage-mover"

@@ -53,6 +53,7 @@ class Paper:
     selector: dict[str, str] = field(default_factory=dict)  # of the agent's service
     labels: dict[str, dict[str, str]] = field(default_factory=dict)  # of its pods
     ended: tuple[tuple[PodUid, datetime], ...] = ()
+    closed: bool = True  # the core namespace
     refusal: Reason | None = None  # how the server answers to a new pod
     status: dict[str, Any] = field(default_factory=dict)
 
@@ -61,6 +62,10 @@ class Paper:
         return Observation(
             pods=tuple(self.pods.values()), volumes=tuple(self.volumes.values()), jobs=(), ended=self.ended
         )
+
+    def sheltered(self, *_: object) -> bool:
+        """Whether the core namespace is closed."""
+        return self.closed
 
     async def apply(self, manifest: Mapping[str, Any]) -> bool:
         """Make what is not there; pods wait for the test to start them, volumes are there at once."""

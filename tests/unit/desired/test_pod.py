@@ -150,5 +150,17 @@ def test_quota_bounds_the_agents_and_leaves_movers_out() -> None:
         },
         "scopes": ["NotTerminating"],
     }
-    assert quotas["moorage-storage"] == {"hard": {"requests.storage": "30Gi"}}
+    assert quotas["moorage-objects"] == {
+        "hard": {
+            "requests.storage": "30Gi",
+            "limits.ephemeral-storage": f"{3 * 1024 + 5 * 512}Mi",
+            "persistentvolumeclaims": "130",
+            "services": "130",
+            "secrets": "130",
+            "configmaps": "130",
+            "count/jobs.batch": "130",
+            "services.loadbalancers": "0",
+            "services.nodeports": "0",
+        }
+    }
     assert quotas["moorage-movers"]["scopes"] == ["Terminating"]

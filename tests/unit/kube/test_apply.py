@@ -38,7 +38,7 @@ POD = child(kinds.POD, "a-1", spec={"containers": [{"name": "agent", "image": "x
 CORE = {
     "apiVersion": "v1",
     "kind": "Namespace",
-    "metadata": {"name": "mn-a", "labels": {**LABELS, "moorage.dev/tenant": "a"}},
+    "metadata": {"name": "mn-a", "labels": {**LABELS, "moorage.dev/tenant-uid": "uid-a"}},
 }
 AGENT = {"metadata": {"name": "a", "namespace": "mn-a"}, "spec": {"size": "small"}}
 
@@ -257,7 +257,9 @@ def test_name_is_taken_when_the_object_there_is(metadata: dict[str, Any]) -> Non
 
 CORE_TAKEN: dict[str, dict[str, str]] = {
     "nobody's": {},
-    "another tenant's": {**LABELS, "moorage.dev/tenant": "b"},
+    "another tenant's": {**LABELS, "moorage.dev/tenant-uid": "uid-b"},
+    "made in advance, with every label that can be known": {**LABELS, "moorage.dev/tenant": "a"},
+    "that of a tenant of this name which is gone": {**LABELS, "moorage.dev/tenant-uid": "uid-of-former-a"},
 }
 
 
