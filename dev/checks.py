@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
     layout = Layout.current()
     outcomes = [_run(layout, check) for check in _static(layout)]
     if wanted == "fast":
+        outcomes.append(_run(layout, Check("known weaknesses", [*PYTHON, "dev.audit"], {})))
         outcomes.append(_run(layout, Check("tests", [*PYTHON, "pytest", "-m", NEEDS_NO_SERVER, *for_pytest], {})))
     else:
         outcomes += _with_cluster(layout, for_pytest)

@@ -20,6 +20,8 @@ from dev.trouble import Trouble
 BASE_SUITE = "bookworm"
 BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates", "tar", "zstd", "acl", "attr", "binutils")
 BASE_LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*")
+# Who passes on a program passes on its licence.
+BASE_KEPT = ("/usr/share/doc/*/copyright",)
 BASE_DOCKERFILE = "FROM scratch\nADD base.tar /\n"
 CERTIFICATES = Path("/etc/ssl/certs")
 HASH_LENGTH = 12
@@ -129,7 +131,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _base_hash() -> str:
-    recipe = "\0".join((BASE_SUITE, *BASE_PACKAGES, *BASE_LEFT_OUT, BASE_DOCKERFILE))
+    recipe = "\0".join((BASE_SUITE, *BASE_PACKAGES, *BASE_LEFT_OUT, *BASE_KEPT, BASE_DOCKERFILE))
     return hashlib.sha256(recipe.encode()).hexdigest()[:HASH_LENGTH]
 
 
@@ -137,6 +139,7 @@ def _make_base(workshop: Workshop) -> None:
     if workshop.base_archive.exists():
         return
     left_out = [f"--dpkgopt=path-exclude={path}" for path in BASE_LEFT_OUT]
+    left_out += [f"--dpkgopt=path-include={path}" for path in BASE_KEPT]
     with progress.step("make the base image (Debian with Python)"), _scratch(workshop) as scratch:
         made = scratch / "base.tar"
         argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", *left_out]

@@ -1,12 +1,14 @@
 """What the two images carry: little, nothing to install or compile with, and all that runs on a read-only root."""
 
+import json
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dev import images
+from dev import bill, images
 from dev.layout import Layout
 from moorage.mover import programs
 from tests.contract import unpacked_image
@@ -14,6 +16,9 @@ from tests.contract.unpacked_image import UnpackedImage
 
 pytestmark = pytest.mark.cluster
 
+ROOT = Path(__file__).parents[2]
+# Builds our wheel, and is gone from the image.
+BUILD_ONLY = {"hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers"}
 MEGABYTE = 1_000_000
 DISK_MEGABYTES_MAX = {"moorage": 150, "moorage-agent": 90}
 TRANSFER_MEGABYTES_MAX = {"moorage": 65, "moorage-agent": 40}
@@ -100,6 +105,19 @@ def test_lists_of_packages_are_true(image: UnpackedImage) -> None:
     named = {line.removeprefix("Package: ") for line in text.splitlines() if line.startswith("Package: ")}
     assert {"bash", "coreutils", "libc6", "libssl3", "openssl", "python3.11-minimal", "tar", "zstd"} <= named
     assert {name for name in named if name.startswith(("perl", "apt", "dpkg", "libapt"))} == set()
+
+
+def test_bill_of_materials_names_all_of_it_with_its_licence(unpacked: dict[str, UnpackedImage]) -> None:
+    archive = images.build(Layout.current())[0].archive
+    parts = json.loads(bill.of(archive))["components"]
+    named = {part["name"].lower().replace("_", "-") for part in parts}
+    locked = re.findall(r"^([a-z][\w.-]*)==", (ROOT / "requirements-image.lock").read_text(), re.MULTILINE)
+    assert set(locked) - named == BUILD_ONLY
+    assert {"bash", "libc6", "tar", "zstd"} <= named
+    # The texts of the licences are passed on with the programs.
+    root = unpacked["moorage"].root
+    debian = [part["name"] for part in parts if part["purl"].startswith("pkg:deb")]
+    assert [name for name in debian if not (root / "usr/share/doc" / name / "copyright").exists()] == []
 
 
 @pytest.mark.parametrize(

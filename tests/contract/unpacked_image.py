@@ -1,13 +1,14 @@
 """An image's archive, laid out as a root, and programs run in it: read-only, without rights, without a runtime."""
 
 import gzip
-import json
 import subprocess
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dev import archive
 
 SECONDS_MAX = 120
 # A namespace of its own for the mounts, and the root mounted read-only, as the hardened pods have it.
@@ -45,32 +46,15 @@ class UnpackedImage:
         return (path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def unpack(archive: Path, root: Path) -> UnpackedImage:
+def unpack(path: Path, root: Path) -> UnpackedImage:
     """Lay the layers of a docker-archive over each other."""
-    sizes, compressed = [], []
-    with tarfile.open(archive) as outer:
-        (manifest,) = json.loads(_read(outer, "manifest.json"))
-        for name in manifest["Layers"]:
-            layer = _read(outer, name)
-            sizes.append(len(layer))
-            compressed.append(len(gzip.compress(layer, compresslevel=1)))
-        config = json.loads(_read(outer, manifest["Config"]))
-        for name in manifest["Layers"]:
-            _lay(outer, name, root)
-    return UnpackedImage(root, config, tuple(sizes), tuple(compressed))
-
-
-def _lay(outer: tarfile.TarFile, name: str, root: Path) -> None:
-    stream = outer.extractfile(name)
-    assert stream is not None
-    with tarfile.open(fileobj=stream) as layer:
-        members = layer.getmembers()
-        # None of our layers takes something away from an earlier one; then unpacking one over the other is the image.
-        assert [member.name for member in members if Path(member.name).name.startswith(".wh.")] == []
-        layer.extractall(root, members, filter=tarfile.fully_trusted_filter)
-
-
-def _read(outer: tarfile.TarFile, name: str) -> bytes:
-    stream = outer.extractfile(name)
-    assert stream is not None, name
-    return stream.read()
+    with archive.opened(path) as image:
+        contents = [image.stream(member).read() for member in image.members]
+        for layer in image.layers():
+            members = layer.getmembers()
+            # None of our layers takes something away from an earlier one; then one laid over the other is the image.
+            assert [member.name for member in members if Path(member.name).name.startswith(".wh.")] == []
+            layer.extractall(root, members, filter=tarfile.fully_trusted_filter)
+        sizes = tuple(len(content) for content in contents)
+        compressed = tuple(len(gzip.compress(content, compresslevel=1)) for content in contents)
+        return UnpackedImage(root, image.config, sizes, compressed)
