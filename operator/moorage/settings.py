@@ -99,6 +99,8 @@ class Settings:
     ingress_from: network.Pods | None = _knob(
         values.pods, None, "Who may connect to agents: {namespace, labels} of the ingress controller's pods."
     )
+    sandbox_runtime_class: str = _knob(str, "", "RuntimeClass of sandboxed tenants' pods; empty: there is no sandbox.")
+    user_namespaces: bool = _knob(values.switch, False, "Whether pods get users of their own (hostUsers: false).")
     movers_max: int = _knob(values.count, 10, "Movers that may run at once; 0 lets none start.")
     movers_per_node_max: int = _knob(values.count, 2, "Movers that may work on the volumes of one node at once.")
     warm_window_seconds: int = _knob(
@@ -209,6 +211,8 @@ def platform(settings: Settings) -> Platform:
             denied=tuple(settings.egress_denied),
             ingress=settings.ingress_from,
         ),
+        sandbox_runtime_class=settings.sandbox_runtime_class or None,
+        user_namespaces=settings.user_namespaces,
         storage_class=settings.storage_class or None,
         volume_annotations=settings.volume_annotations,
         node_selector=settings.agent_node_selector,

@@ -36,7 +36,11 @@ pytestmark = pytest.mark.cluster
 
 Manifest = dict[str, Any]
 
+SANDBOX: Manifest = {
+    "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "gvisor"}, "handler": "runsc",
+}  # fmt: skip
 PATHS = {
+    "RuntimeClass": "apis/node.k8s.io/v1/runtimeclasses",
     "CustomResourceDefinition": "apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "Wallet": "apis/moorage.dev/v1alpha1/wallets",
     "moorage.dev/Namespace": "apis/moorage.dev/v1alpha1/tenantnamespaces",
@@ -119,7 +123,9 @@ def server(kubeconfig: str) -> Iterator[Server]:
     assert found.create(namespace, STRICT)[0] == 201
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": ""}}
     found.create(account, STRICT)  # 409 where the controller that makes it was faster
+    assert found.apply(SANDBOX, STRICT)[0] in (200, 201)
     yield found
+    found.delete(SANDBOX)
     found.delete(namespace)
 
 

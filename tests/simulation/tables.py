@@ -20,7 +20,7 @@ from tests.simulation.purse import Purse
 # What of a record is not a column that a save writes as it is.
 ELSEWHERE = {
     "uid", "tenant_uid", "namespace", "name", "state", "state_since", "fence", "budget_picos", "pod_uid",
-    "attempt", "snapshot", "kept", "restore", "stored", "wallet", "now",
+    "attempt", "snapshot", "kept", "restore", "stored", "wallet", "sandboxed", "now",
 }  # fmt: skip
 COLUMNS = {one.name: one.type for one in fields(AgentRecord) if one.name not in ELSEWHERE}
 # A number begins at zero and a flag at false, but for what is counted from one.

@@ -54,6 +54,8 @@ def test_documented_defaults_are_the_real_ones() -> None:
                 assert shown == "", knob.name
             case (str() as host, int() as port):
                 assert shown == f"{host}:{port}", knob.name
+            case bool():
+                assert shown == str(default).lower(), knob.name
             case int() | str():
                 assert shown == str(default), knob.name
             case _:

@@ -63,7 +63,7 @@ class Actuator:
             case do.ApplyVolume():
                 await self._apply_children(agent, record, with_pod=False)
             case do.RunMover():
-                await self._run_mover(agent, effect)
+                await self._run_mover(agent, record, effect)
             case do.FreezeVolume() | do.GiveUpCopy():
                 await self._freeze(agent, record, effect)
             case do.DeletePod(name, uid):
@@ -101,20 +101,20 @@ class Actuator:
             volume_generation=record.volume_generation,
             volume_floor_mib=record.volume_floor_mib,
             incarnation=record.incarnation,
-            platform=self.platform,
+            platform=self.platform.to_tenant(sandboxed=record.sandboxed),
             with_pod=with_pod,
         )
         for manifest in children:
             await self.applier.apply(manifest)
 
-    async def _run_mover(self, agent: Agent, run: do.RunMover) -> None:
+    async def _run_mover(self, agent: Agent, record: AgentRecord, run: do.RunMover) -> None:
         build = desired_mover.capture_job if run.kind is AttemptKind.SNAPSHOT else desired_mover.restore_job
         job = build(
             agent,
             attempt_id=run.attempt_id,
             volume_name=run.volume_name,
             limit_seconds=run.limit_seconds,
-            platform=self.platform,
+            platform=self.platform.to_tenant(sandboxed=record.sandboxed),
         )
         await self.applier.apply(job)
 

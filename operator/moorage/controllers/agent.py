@@ -74,7 +74,7 @@ class AgentController:
         problem = self._objection(agent, record, seen)
         if problem is None and _edited(agent):
             await self.agents.resize(epoch=self.epoch.current, uid=record.uid, size=agent.spec.size)
-        decision = lifecycle.transition(record, self._desired(agent, problem), seen)
+        decision = lifecycle.transition(record, self._desired(agent, record, problem), seen)
         if decision.record != record and not await self.agents.save(
             epoch=self.epoch.current, before=record, after=decision.record
         ):
@@ -141,18 +141,21 @@ class AgentController:
 
     def _objection(self, agent: Agent, record: AgentRecord, seen: Observation) -> Reason | None:
         """What keeps the agent from starting here; what runs is left alone by all of it."""
-        problem = desired_agent.check(agent, self.platform) or wishes.objection(record, agent.spec)
+        problem = desired_agent.check(agent, self._offer(record)) or wishes.objection(record, agent.spec)
         if problem is None and not seen.pods and not self.world.sheltered(record.namespace, record.tenant_uid):
             return Reason.ISOLATION_PENDING
         return problem
 
-    def _desired(self, agent: Agent, problem: Reason | None) -> Desired:
+    def _offer(self, record: AgentRecord) -> Platform:
+        return self.platform.to_tenant(sandboxed=record.sandboxed)
+
+    def _desired(self, agent: Agent, record: AgentRecord, problem: Reason | None) -> Desired:
         snapshots = agent.spec.snapshots or Snapshots()
         return Desired(
             state=agent.spec.desired_state,
             deleting=agent.metadata.deleting,
             problem=problem,
-            pod_hash=None if problem else desired_agent.pod_hash(agent, self.platform),
+            pod_hash=None if problem else desired_agent.pod_hash(agent, self._offer(record)),
             storage=agent.spec.storage is not None,
             warm_window=self.warm_window,
             recovery=agent.spec.recovery,

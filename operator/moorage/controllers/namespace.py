@@ -53,6 +53,8 @@ class NamespaceController:
             except Permanent as refusal:
                 taken = refusal.reason is Reason.NAME_TAKEN
                 problem = Reason.CORE_NAMESPACE_TAKEN if taken else refusal.reason
+        if problem is None and tenant.spec.sandboxed and self.platform.sandbox_runtime_class is None:
+            problem = Reason.SANDBOX_UNAVAILABLE
         if problem is not None:
             wait = WAIT_FOR_WALLET_SECONDS
         await self._report(tenant, problem)
@@ -66,6 +68,7 @@ class NamespaceController:
             name=metadata.name,
             core_namespace=names.core_namespace(metadata.name),
             wallet_name=tenant.spec.wallet_ref.name,
+            sandboxed=tenant.spec.sandboxed,
         )
         return None if made else Reason.WALLET_NOT_FOUND
 

@@ -23,6 +23,7 @@ def check(agent: Agent, platform: Platform) -> Reason | None:
     try:
         size_class(agent, platform)
         image(agent, platform)
+        pod.sandbox(platform)
     except Permanent as problem:
         return problem.reason
     return None
@@ -69,6 +70,7 @@ def pod_hash(agent: Agent, platform: Platform) -> str:
             spec.storage is not None,
             spec.http,
             *([spec.quiesce] if spec.quiesce else []),
+            *([platform.sandbox_runtime_class] if platform.sandboxed else []),
         ]
     )
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 from moorage.desired.metadata import Manifest
+from moorage.model.conditions import Reason
+from moorage.model.errors import Permanent
 from moorage.model.offer import Platform
 
 USER_ID = 10001
@@ -46,7 +48,17 @@ def spec(
     }
     if platform.node_selector:
         hardened["nodeSelector"] = dict(platform.node_selector)
-    return extra | hardened
+    return extra | hardened | sandbox(platform)
+
+
+def sandbox(platform: Platform) -> Manifest:
+    """What stands between the pod and its node; raises Permanent when a sandbox is asked for and there is none."""
+    if platform.sandboxed:
+        if platform.sandbox_runtime_class is None:
+            raise Permanent(Reason.SANDBOX_UNAVAILABLE)
+        # Not both: a runtime with a kernel of its own need not know the node's users.
+        return {"runtimeClassName": platform.sandbox_runtime_class}
+    return {"hostUsers": False} if platform.user_namespaces else {}
 
 
 def _container(container: Manifest) -> Manifest:

@@ -67,6 +67,11 @@ _BY_CODE: dict[int, type[Transient]] = {404: Missing, 409: Conflict, 410: Expire
 _STATUS = msgspec.json.Decoder(StatusAnswer)
 
 
+# Admission has no codes, only words.
+REFUSED_FOR = {
+    "exceeded quota": Reason.QUOTA_EXCEEDED,
+    "pod rejected: RuntimeClass": Reason.SANDBOX_UNAVAILABLE,
+}
 # A namespace a second old: the controllers that make its quota and its service accounts usable have not come by.
 YOUNG_NAMESPACE = ("status unknown for quota", "error looking up service account")
 
@@ -95,8 +100,8 @@ def translate(code: int, answer: StatusAnswer, retry_after: str | None = None) -
         return Conflict(detail)
     if code == 403 and any(text in (answer.message or "") for text in YOUNG_NAMESPACE):
         return Conflict(detail)
-    over_quota = code == 403 and "exceeded quota" in (answer.message or "")
-    return Refused(Reason.QUOTA_EXCEEDED if over_quota else Reason.SPEC_INVALID, detail, status=code)
+    known = (reason for text, reason in REFUSED_FOR.items() if code == 403 and text in (answer.message or ""))
+    return Refused(next(known, Reason.SPEC_INVALID), detail, status=code)
 
 
 def is_other_uid(error: Conflict) -> bool:

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     VOLUME_TOO_SMALL = "VolumeTooSmall"
     NOT_A_TENANT = "NotATenant"
     ISOLATION_PENDING = "IsolationPending"
+    SANDBOX_UNAVAILABLE = "SandboxUnavailable"
     NAME_TAKEN = "NameTaken"
     NODE_UNREACHABLE = "NodeUnreachable"
     # Agent, health
@@ -118,6 +119,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.VOLUME_TOO_SMALL: "The snapshot to restore does not fit into spec.storage.size; create an agent with a larger volume.",
     Reason.NOT_A_TENANT: "This namespace does not belong to a tenant; create a moorage.dev Namespace and use its core namespace.",
     Reason.ISOLATION_PENDING: "The tenant's core namespace is not closed yet; nothing starts there until it is.",
+    Reason.SANDBOX_UNAVAILABLE: "The tenant is Sandboxed, and this platform has no sandbox runtime; nothing new starts.",
     Reason.NAME_TAKEN: "Another object that this platform does not own already has the name this one needs.",
     Reason.NODE_UNREACHABLE: "The node of the agent's pod does not answer; nothing is charged or deleted until it is back.",
     Reason.HEALTHY: "Nothing has gone wrong with the agent lately.",

@@ -22,6 +22,13 @@ class EgressClass(StrEnum):
     NONE = "None"
 
 
+class Isolation(StrEnum):
+    """What stands between the pods of a tenant and their node: the kernel alone, or the platform's sandbox too."""
+
+    STANDARD = "Standard"
+    SANDBOXED = "Sandboxed"
+
+
 class Quota(msgspec.Struct, frozen=True, rename="camel"):
     """Bounds of one tenant; CPU, memory and storage are Kubernetes quantities."""
 
@@ -36,7 +43,13 @@ class TenantNamespaceSpec(msgspec.Struct, frozen=True, rename="camel"):
 
     wallet_ref: WalletRef
     quota: Quota = Quota()
+    isolation: Isolation = Isolation.STANDARD
     egress: EgressClass = EgressClass.NONE
+
+    @property
+    def sandboxed(self) -> bool:
+        """Whether its pods may only run in the platform's sandbox."""
+        return self.isolation is Isolation.SANDBOXED
 
 
 class TenantNamespace(msgspec.Struct, frozen=True, rename="camel"):

@@ -1,7 +1,7 @@
 """The platform's offer: what the platform operator offers and allows, as plain values for the pure core."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moorage.model.network import Egress, Pods
@@ -44,7 +44,14 @@ class Platform:
     allowed_images: tuple[str, ...]  # prefixes that end at a separator
     mover: MoverOffer
     network: NetworkOffer = NetworkOffer()
+    sandbox_runtime_class: str | None = None  # None: this installation has no sandbox
+    sandboxed: bool = False  # what is built now is a sandboxed tenant's
+    user_namespaces: bool = False  # the nodes can map a pod's users to users that nobody else has
     storage_class: str | None = None
     volume_annotations: Mapping[str, str] = field(default_factory=dict)
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+
+    def to_tenant(self, *, sandboxed: bool) -> "Platform":
+        """The same offer, as a tenant of this isolation has it."""
+        return replace(self, sandboxed=sandboxed)

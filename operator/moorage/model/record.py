@@ -153,4 +153,5 @@ class AgentRecord:
     stored: tuple[Stored, ...]  # what of its storage the ledger meters
     wallet: WalletFacts
     grace: Grace = Grace()
+    sandboxed: bool = False  # its tenant's pods may only run in the platform's sandbox
     now: datetime  # the database clock at this read

@@ -21,10 +21,10 @@ from moorage.model.record import (
 from moorage.model.wallet import Standing, Veto
 
 SELECT = """
-SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name, a.state, a.state_since, a.fence,
-       a.veto, a.budget_picos_per_day, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid, a.stop_recorded,
-       a.has_storage, a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at, a.archive_at,
-       a.endings, a.start_at, a.exit_reason, a.exit_code, a.exit_at, a.exit_ran_seconds,
+SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, n.sandboxed, a.namespace, a.name, a.state, a.state_since,
+       a.fence, a.veto, a.budget_picos_per_day, a.user_paused, a.incarnation, a.pod_uid::text AS pod_uid,
+       a.stop_recorded, a.has_storage, a.volume_generation, a.volume_uid::text AS volume_uid, a.failures, a.retry_at,
+       a.archive_at, a.endings, a.start_at, a.exit_reason, a.exit_code, a.exit_at, a.exit_ran_seconds,
        a.silent_since, a.fenced_incarnation, a.left_generation, a.left_until, a.volume_floor_mib,
        a.grace_since, a.purge_at, a.purge_after, a.purged_at, moorage.told_at(a.uid, a.purge_at) AS told_at,
        to_timestamp(money.clock()) AS now,
@@ -50,6 +50,7 @@ SELECT a.uid::text AS uid, a.tenant_uid::text AS tenant_uid, a.namespace, a.name
              WHERE r.agent_uid = a.uid AND r.ended IS NULL AND r.meter <> 'Pod' ORDER BY r.id) AS stored
 FROM moorage.agent a
 JOIN money.wallet w ON w.id = a.wallet_id
+JOIN moorage.tenant n ON n.uid = a.tenant_uid
 LEFT JOIN moorage.attempt t ON t.id = a.attempt_id
 LEFT JOIN moorage.frozen_copy f ON f.attempt_id = t.id
 WHERE a.uid = $1
@@ -98,6 +99,7 @@ def of(row: Any) -> AgentRecord:  # Any: asyncpg.Record, whose columns are those
         stored=tuple(Stored(Meter(meter), thing, int(mib)) for meter, thing, mib in row["stored"]),
         wallet=_wallet(row),
         grace=Grace(row["grace_since"], row["purge_at"], row["told_at"], row["purge_after"], row["purged_at"]),
+        sandboxed=row["sandboxed"],
         now=row["now"],
     )
 

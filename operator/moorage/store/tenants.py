@@ -37,8 +37,11 @@ class Tenants:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ensure(self, *, epoch: int, uid: str, name: str, core_namespace: str, wallet_name: str) -> bool:
-        """Make the tenant exist and pay from the named wallet; False when the ledger has no such wallet."""
+    async def ensure(
+        self, *, epoch: int, uid: str, name: str, core_namespace: str, wallet_name: str, sandboxed: bool
+    ) -> bool:
+        """Make the tenant exist, as isolated as it is to be, and pay from the named wallet; False when the ledger has
+        no such wallet."""
         async with self._database.transaction() as connection:
             await connection.execute("SELECT moorage.require_epoch($1)", epoch)
             wallet_id = await connection.fetchval(
@@ -49,9 +52,13 @@ class Tenants:
             known = await connection.fetchval("SELECT wallet_id FROM moorage.tenant WHERE uid = $1", uid)
             if known is None:
                 await connection.execute(
-                    "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id) VALUES ($1, $2, $3, $4)",
-                    *(uid, name, core_namespace, wallet_id),
+                    "INSERT INTO moorage.tenant (uid, name, core_namespace, wallet_id, sandboxed)"
+                    " VALUES ($1, $2, $3, $4, $5)",
+                    *(uid, name, core_namespace, wallet_id, sandboxed),
                 )
+            await connection.execute(
+                "UPDATE moorage.tenant SET sandboxed = $2 WHERE uid = $1 AND sandboxed <> $2", uid, sandboxed
+            )
             return True
 
     async def by_uid(self, uid: str) -> Tenant | None:

@@ -100,6 +100,8 @@ def test_apply_does_not_bring_an_object_back_when_it_names_a_uid() -> None:
 REFUSALS: dict[str, tuple[Answer, type[MoorageError], Reason | None]] = {
     "the quota is used up": (Answer(403, message='pods "a-1" is forbidden: exceeded quota: tenant'), Refused,
                              Reason.QUOTA_EXCEEDED),
+    "the runtime class is missing": (Answer(403, message='pods "a-1" is forbidden: pod rejected: RuntimeClass "x" not'),
+                                     Refused, Reason.SANDBOX_UNAVAILABLE),
     "the right is missing": (Answer(403, message="pods is forbidden"), Refused, Reason.SPEC_INVALID),
     "the manifest is invalid": (Answer(422), Refused, Reason.SPEC_INVALID),
     "a field is unknown": (Answer(400), Refused, Reason.SPEC_INVALID),

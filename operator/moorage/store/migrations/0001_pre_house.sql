@@ -31,6 +31,7 @@ CREATE TABLE moorage.tenant (
     name            text NOT NULL,
     core_namespace  text NOT NULL,
     wallet_id       bigint NOT NULL,
+    sandboxed       boolean NOT NULL DEFAULT false,  -- its pods may only run in the platform's sandbox
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     removed_at      timestamptz
 );
