@@ -1,16 +1,12 @@
 """A database that went back in time is led by nobody until a person trusts it."""
 
-import asyncio
 import contextlib
 import json
-import shutil
-import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from dev.postgres import Postgres
@@ -23,6 +19,7 @@ from moorage.store.ledger import Ledger
 from moorage.store.lineage import Lineage, NotTrusted
 from moorage.store.migrate import migrate
 from moorage.store.seals import Seals
+from tests import base_backup
 from tests.fakes import keys
 from tests.fakes.objects import MemoryObjects
 from tests.integration.money.world import World
@@ -140,32 +137,24 @@ async def test_a_restore_loses_exactly_the_tail_and_charges_nothing_until_it_is_
     """Base backup, write-ahead log archive, recovery to a named point; the provider knows what was paid."""
     server = Postgres(drill / "first", durable=False)
     archive = drill / "archive"
-    archive.mkdir()
-    archive.chmod(0o777)
     paid: dict[str, int] = {}  # the provider's double: it never forgets a payment
     with contextlib.ExitStack() as stack:
         stack.callback(server.stop)
-        server.start()
-        server.psql("ALTER SYSTEM SET archive_mode = 'on'")
-        server.psql(f"ALTER SYSTEM SET archive_command = 'cp %p {archive}/%f'")
-        server.stop()
-        server.start()
+        base_backup.start_archiving(server, archive)
         await migrate(server.url())
         async with _opened(server.url()) as (first, _):
             epoch = await Leadership(first, "operator").take()
             assert epoch is not None
             await Ledger(first).ensure_wallet(epoch=epoch, name="acme", cr_uid=str(uuid.uuid4()), low_micros=0)
             await _pay(first, paid, range(5))
-            await _base_backup(server, drill / "second")
+            await base_backup.take(server, drill / "second")
             await _pay(first, paid, range(5, 12))
-            server.psql("SELECT pg_create_restore_point('drill')")
+            base_backup.mark(server)
             await _pay(first, paid, range(12, 15))
-            last = server.psql("SELECT pg_walfile_name(pg_switch_wal())")
-            await _until((archive / last).exists)
-        restored = _recovering(drill / "second", archive)
+            await base_backup.archived(server, archive)
+        restored = base_backup.recovering(drill / "second", archive)
         stack.callback(restored.stop)
-        restored.start()
-        await _until(lambda: restored.psql("SELECT pg_is_in_recovery()") == "f")
+        await base_backup.recovered(restored)
         async with _opened(restored.url()) as (second, proof):
             assert [check.id for check in await ledger_verify.verify(proof) if check.violations] == []
             have = {row["key"]: row["amount_micros"] for row in await second.rows("SELECT * FROM money.entry")}
@@ -190,42 +179,6 @@ async def _pay(database: Database, paid: dict[str, int], numbers: range) -> None
         )
 
 
-async def _base_backup(server: Postgres, into: Path) -> None:
-    """A copy of the files while the server runs, between the two calls that make it a backup."""
-    session = await asyncpg.connect(server.url())
-    try:
-        await session.execute("SELECT pg_backup_start('drill', true)")
-        await asyncio.to_thread(_copy, server.data, into)
-        label = await session.fetchval("SELECT labelfile FROM pg_backup_stop(false)")
-    finally:
-        await session.close()
-    (into / "data" / "backup_label").write_text(label)
-    (into / "data" / "postmaster.pid").unlink()
-
-
-def _copy(data: Path, into: Path) -> None:
-    into.mkdir()
-    subprocess.run(["cp", "-a", data, into / "data"], check=True)
-    shutil.copy2(data.parent / "password", into / "password")
-
-
-def _recovering(folder: Path, archive: Path) -> Postgres:
-    settings = {
-        "archive_mode": "off",
-        "restore_command": f"cp {archive}/%f %p",
-        "recovery_target_name": "drill",
-        "recovery_target_action": "promote",
-    }
-    data = folder / "data"
-    with (data / "postgresql.auto.conf").open("a") as file:
-        file.write("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
-    (data / "recovery.signal").touch()
-    owner = (data / "PG_VERSION").stat()
-    for path in (folder, folder / "password", data / "backup_label", data / "recovery.signal"):
-        shutil.chown(path, owner.st_uid, owner.st_gid)
-    return Postgres(folder, durable=False)
-
-
 @contextlib.asynccontextmanager
 async def _opened(url: str) -> AsyncIterator[tuple[Database, Database]]:
     application, proof = await Database.connect(url), await Database.connect(url, role=VERIFY_ROLE)
@@ -234,12 +187,6 @@ async def _opened(url: str) -> AsyncIterator[tuple[Database, Database]]:
     finally:
         await application.close()
         await proof.close()
-
-
-async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not reached():  # noqa: ASYNC110  # another program cannot set an event
-            await asyncio.sleep(0.05)
 
 
 async def _say(store: MemoryObjects, said: dict[str, object]) -> None:
