@@ -16,11 +16,10 @@ from moorage.store.database import Database
 from moorage.store.owner_keys import OwnerKeys
 from tests import store_server
 from tests.fakes import keys
-from tests.integration.snapshots.world import World
+from tests.integration.snapshots.world import ROOT_KEY, World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.store, pytest.mark.anyio]
 
-ROOT_KEY = bytes(range(32))  # the world's
 IN_A_FILE = b"canary-in-the-volume-5a1f"
 OPEN_BY_NATURE = "canary-in-the-open-77c2"  # shows that the search would find something
 _numbers = itertools.count(1)

@@ -34,6 +34,7 @@ from moorage.store import migrate
 from moorage.store.agents import Agents
 from moorage.store.attempt_row import AttemptRow
 from moorage.store.database import Database
+from moorage.store.owner_keys import OwnerKeys
 from moorage.web.app import create_app
 from tests import store_server
 from tests.fakes import keys
@@ -45,6 +46,7 @@ NAMESPACE, NAME = "mn-acme", "bot"
 # Root reads everything; a mover does not. Without capabilities the owner of the files is all that is left of root.
 WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 EPOCH = 0
+ROOT_KEY = bytes(range(32))
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,15 @@ class Ended:
 
     code: int
     stderr: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there already, in the database and in the object store."""
+
+    tenant_uid: str
+    agent_uid: str
+    bucket: str
 
 
 @dataclass
@@ -74,6 +85,7 @@ class World:
     agent_uid: str
     tenant_uid: str
     confinement: tuple[str, ...] = WITHOUT_RIGHTS
+    epoch: int = EPOCH
 
     async def record(self) -> AgentRecord:
         """The agent as the operator reads it."""
@@ -84,10 +96,10 @@ class World:
     async def begin(self, kind: AttemptKind = AttemptKind.SNAPSHOT) -> str:
         """An attempt whose mover may start."""
         attempt_id = await self.snapshots.begin(
-            epoch=EPOCH, record=await self.record(), kind=kind, volume_name="data-bot-1"
+            epoch=self.epoch, record=await self.record(), kind=kind, volume_name="data-bot-1"
         )
         assert attempt_id is not None
-        await self.snapshots.start(epoch=EPOCH, attempt_id=attempt_id)
+        await self.snapshots.start(epoch=self.epoch, attempt_id=attempt_id)
         return attempt_id
 
     async def settle(self) -> None:
@@ -152,8 +164,8 @@ class World:
         attempt_id = await self.begin()
         ended = await self.mover("capture", attempt_id, volume)
         assert ended.code == 0, ended.stderr
-        await self.snapshots.commit(epoch=EPOCH, attempt_id=attempt_id)
-        await self.snapshots.verify(epoch=EPOCH, attempt_id=attempt_id)
+        await self.snapshots.commit(epoch=self.epoch, attempt_id=attempt_id)
+        await self.snapshots.verify(epoch=self.epoch, attempt_id=attempt_id)
         row = await self.row(attempt_id)
         await self.settle()
         return row
@@ -162,7 +174,7 @@ class World:
         """Restore the last snapshot into a volume."""
         attempt_id = await self.begin(AttemptKind.RESTORE)
         await self.mover("restore", attempt_id, volume)
-        await self.snapshots.verify(epoch=EPOCH, attempt_id=attempt_id)
+        await self.snapshots.verify(epoch=self.epoch, attempt_id=attempt_id)
         row = await self.row(attempt_id)
         await self.settle()
         return row
@@ -170,19 +182,25 @@ class World:
 
 @contextlib.asynccontextmanager
 async def open_world(
-    database_url: str, gateway: VersityGateway, scratch: Path, *, folder: Path | None = None
+    database_url: str,
+    gateway: VersityGateway,
+    scratch: Path,
+    *,
+    folder: Path | None = None,
+    found: Found | None = None,
+    roots: tuple[bytes, ...] = (ROOT_KEY,),
 ) -> AsyncIterator[World]:
     """Migrate, make one tenant with one agent, serve the API; with a folder the objects are there, else in S3."""
     await migrate.migrate(database_url)
-    bucket = f"b{uuid.uuid4().hex[:12]}"
+    bucket = found.bucket if found else f"b{uuid.uuid4().hex[:12]}"
     reviewer = FakeTokenReviewer()
     async with contextlib.AsyncExitStack() as stack:
         database = await Database.connect(database_url)
         stack.push_async_callback(database.close)
         admin = await asyncpg.connect(database_url)
         stack.push_async_callback(admin.close)
-        keyring = keys.keyring(database, bytes(range(32)))
-        tenant_uid, agent_uid = await make_agent(admin)
+        keyring = Keyring(keys.root_keys(*roots), OwnerKeys(database))
+        tenant_uid, agent_uid = (found.tenant_uid, found.agent_uid) if found else await make_agent(admin)
         port = store_server.free_port()
         if folder is None:
             store: ObjectStore = await stack.enter_async_context(bucket_of(gateway, bucket))
