@@ -18,6 +18,7 @@ from moorage.clockwork import Operation
 from moorage.controllers.actuator import Actuator
 from moorage.controllers.agent import AgentController
 from moorage.controllers.domain import DomainController
+from moorage.controllers.herald import Herald
 from moorage.controllers.journeys import Journeys
 from moorage.controllers.leading import Epoch
 from moorage.controllers.namespace import NamespaceController
@@ -28,6 +29,7 @@ from moorage.jobs.prove_snapshots import ProveSnapshots
 from moorage.kube import login
 from moorage.kube.apply import Applier
 from moorage.kube.client import Client
+from moorage.kube.events import Events
 from moorage.kube.observe import World
 from moorage.kube.tokens import KubernetesTokenReviewer
 from moorage.model.names import Key
@@ -135,7 +137,8 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     queue.waited = metrics.queue_wait_seconds.observe
     ring = queue.add
     world = World(base.client, ring, restarted=operation.restarts(metrics))
-    applier = Applier(base.client, world)
+    herald = Herald(Events(base.client, knobs.instance(settings)), metrics)
+    applier = Applier(base.client, world, told=herald.written)
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
     meters, copies = Meters(base.database), FrozenCopies(database=base.database, client=base.client)
@@ -166,8 +169,8 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         agents=agents, ledger=ledger, meters=meters,
         leadership=Leadership(base.database, knobs.instance(settings)),
         outbox=Outbox(base.database), snapshots=snapshots, copies=copies, purges=purges,
-        prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, world=world,
-        objects=objects, queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
+        prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, herald=herald,
+        world=world, objects=objects, queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from moorage.controllers.herald import Herald
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.controllers.workqueue import KeyedQueue
@@ -83,6 +84,7 @@ class Operation:
     witness: Witness
     proof: Database
     """Acts as moorage_verify."""
+    herald: Herald
     world: World
     objects: Objects
     queue: KeyedQueue[Key]

@@ -47,6 +47,7 @@ class Metrics:
             ["kind", "reason"], **at
         )  # fmt: skip
         self._of_money(at)
+        self.events = Counter("moorage_events_total", "Kubernetes Events by what came of them.", ["result"], **at)
         self._of_movers(at)
         self._of_purges(at)
         self._of_http(at)

@@ -154,6 +154,7 @@ async def _lead(op: Operation, epoch: int, stopping: asyncio.Event, stop: Task, 
             AgentBell(op.client, op.objects, op.ring, restarted=restarts(op.metrics)).run(), name="agents"
         )
     )
+    jobs.append(asyncio.create_task(op.herald.run(), name="herald"))
     kopf_stop, kopf_ready = asyncio.Event(), asyncio.Event()
     bells = asyncio.create_task(_ring_bells(op, kopf_stop, kopf_ready), name="doorbell")
     try:

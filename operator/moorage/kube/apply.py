@@ -28,6 +28,8 @@ IMMUTABLE = (kinds.POD, kinds.JOB)
 # No object ever has this version, so an apply that names it creates, or is refused; it can never take over
 # an object that our label-scoped watches do not see.
 NEVER_A_VERSION = "1"
+# kind, whose, what was said before, what is said now. It only takes note and must not raise.
+Told = Callable[[Kind, Metadata, Manifest, Manifest], object]
 REMEMBERED_MAX = 10_000
 FINALIZER_TRIES = 3
 
@@ -48,11 +50,17 @@ class Applier:
     """Writes; every method says whether it did."""
 
     def __init__(
-        self, client: Client, world: World, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        client: Client,
+        world: World,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        told: Told = lambda *_: None,
     ) -> None:
         self._client = client
         self._world = world
         self._now = now
+        self._told = told
         self._stubborn: Recent[str, tuple[bytes, bytes]] = Recent(REMEMBERED_MAX)
         self._statuses: Recent[str, tuple[int, bytes]] = Recent(REMEMBERED_MAX)
         self._finalized: Recent[str, int] = Recent(REMEMBERED_MAX)
@@ -112,6 +120,7 @@ class Applier:
             return False  # the object is gone, and its status with it
         version = wire.decoded(HasMetadata, answer).metadata.version
         self._statuses.put(metadata.uid, (version, msgspec.json.encode(body)))
+        self._told(kind, metadata, last, wanted)
         return True
 
     async def set_finalizer(self, kind: Kind, metadata: Metadata) -> bool:

@@ -393,6 +393,27 @@ def test_status_is_written_once_until_it_differs() -> None:
     staged(scene)
 
 
+def test_status_is_told_exactly_when_it_was_written() -> None:
+    async def scene(stage: Stage) -> None:
+        told: list[tuple[str, Any, Any]] = []
+        applier = Applier(
+            stage.client,
+            stage.world,
+            now=moment,
+            told=lambda kind, metadata, before, after: told.append((metadata.name, before, after)),
+        )
+        stage.server.put(kinds.AGENT, AGENT)
+        fresh = stage.read()
+        for said in ("False", "False", "True"):
+            await applier.apply_status(kinds.AGENT, fresh.metadata, status(said), seen=fresh.status)
+        assert [name for name, _, _ in told] == ["a", "a"]
+        (_, nothing, first), (_, before, after) = told
+        assert (nothing, first, after) == ({}, status("False"), status("True"))
+        assert before["conditions"][0]["status"] == "False"
+
+    staged(scene)
+
+
 def test_status_changed_by_somebody_else_is_repaired() -> None:
     async def scene(stage: Stage) -> None:
         stage.server.put(kinds.AGENT, AGENT)
