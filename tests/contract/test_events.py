@@ -35,7 +35,12 @@ def play(kubeconfig: str, scene: Scene) -> None:
 async def of(client: Client, metadata: Metadata) -> list[dict[str, Any]]:
     """All Events about the object, as `kubectl describe` finds them."""
     path = f"{kinds.collection_path(kinds.EVENT, CLUSTER_NAMESPACE)}"
-    found = await client.read(path, f"fieldSelector=regarding.uid%3D{metadata.uid}") or b"{}"
+    found = (
+        await client.read(
+            path, f"fieldSelector=regarding.uid%3D{metadata.uid},reportingController%3Dmoorage.dev/operator"
+        )
+        or b"{}"
+    )
     items: list[dict[str, Any]] = msgspec.json.decode(found)["items"]
     return items
 

@@ -33,6 +33,7 @@ FOLDERS = {
     "persistentvolumeclaims": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
     "resourcequotas": "/api/v1/namespaces/{namespace}/resourcequotas",
     "serviceaccounts": "/api/v1/namespaces/{namespace}/serviceaccounts",
+    "events": "/apis/events.k8s.io/v1/namespaces/{namespace}/events",
     "jobs": "/apis/batch/v1/namespaces/{namespace}/jobs",
     "networkpolicies": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
 }
