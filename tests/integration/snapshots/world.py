@@ -209,12 +209,9 @@ async def open_world(
             urls = SignedUrls(f"https://127.0.0.1:{port}", await keyring.mac_of("object-url"))
             store = await FolderObjects.connect(folder, urls, (scratch / "api.crt").read_text())
         sessions = MoverSessions(database=database, store=store, keyring=keyring)
+        folded = store if isinstance(store, FolderObjects) else None
         app = create_app(
-            mover_sessions=sessions,
-            token_reviews=reviewer,
-            database=database,
-            metrics=Metrics(),
-            folder=store if isinstance(store, FolderObjects) else None,
+            mover_sessions=sessions, token_reviews=reviewer, database=database, metrics=Metrics(), folder=folded
         )
         api_url, ca_pem = await stack.enter_async_context(served(app, scratch, port))
         yield World(
