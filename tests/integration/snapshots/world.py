@@ -202,12 +202,11 @@ async def open_world(
         keyring = Keyring(keys.root_keys(*roots), OwnerKeys(database))
         tenant_uid, agent_uid = (found.tenant_uid, found.agent_uid) if found else await make_agent(admin)
         port = store_server.free_port()
+        store: ObjectStore
         if folder is None:
-            store: ObjectStore = await stack.enter_async_context(bucket_of(gateway, bucket))
+            store = await stack.enter_async_context(bucket_of(gateway, bucket))
         else:
-            write_certificate(scratch / "api.crt", scratch / "api.key")
-            urls = SignedUrls(f"https://127.0.0.1:{port}", await keyring.mac_of("object-url"))
-            store = await FolderObjects.connect(folder, urls, (scratch / "api.crt").read_text())
+            store = await _folder_store(folder, scratch, port, keyring)
         sessions = MoverSessions(database=database, store=store, keyring=keyring)
         folded = store if isinstance(store, FolderObjects) else None
         app = create_app(
@@ -230,6 +229,12 @@ async def open_world(
             agent_uid=agent_uid,
             tenant_uid=tenant_uid,
         )
+
+
+async def _folder_store(folder: Path, scratch: Path, port: int, keyring: Keyring) -> FolderObjects:
+    write_certificate(scratch / "api.crt", scratch / "api.key")
+    urls = SignedUrls(f"https://127.0.0.1:{port}", await keyring.mac_of("object-url"))
+    return await FolderObjects.connect(folder, urls, (scratch / "api.crt").read_text())
 
 
 def bucket_of(
