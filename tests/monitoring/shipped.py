@@ -48,6 +48,11 @@ def dashboards() -> dict[str, dict[str, Any]]:
     }
 
 
+def families() -> set[str]:
+    """The metrics by the names they are registered under."""
+    return {metric.describe()[0].name for name, metric in vars(Metrics()).items() if name != "registry"}
+
+
 def series() -> dict[str, frozenset[str]]:
     """The labels of everything that a scrape can show, by its name."""
     found: dict[str, frozenset[str]] = {}
