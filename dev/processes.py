@@ -65,6 +65,8 @@ def start(
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),
                 (os.POSIX_SPAWN_DUP2, log, 2),
+                # Whatever we were started with, a lock perhaps, must not stay open for as long as the daemon runs.
+                *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()),
             ],
             setsid=True,
         )
@@ -74,6 +76,16 @@ def start(
     pending = layout.pids / f".{name}"
     pending.write_text(json.dumps(asdict(record)))
     pending.replace(_file(layout, name))
+
+
+def _inheritable() -> list[int]:
+    """Open files beyond the standard three that a new process would get from us."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the folder's own, closed by now
+            if int(entry.name) > 2 and os.get_inheritable(int(entry.name)):
+                found.append(int(entry.name))
+    return found
 
 
 def alive(layout: Layout, name: str) -> bool:

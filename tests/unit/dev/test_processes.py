@@ -1,6 +1,7 @@
 """A daemon is known by pid and start, so that a reused pid is never taken for it."""
 
 import dataclasses
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -73,6 +74,19 @@ def test_nothing_of_our_environment_leaks_into_a_daemon(layout: Layout, monkeypa
     processes.wait(layout, "printer", lambda: "ASKED=yes" in log.read_text(), seconds=10, what="its environment")
 
     assert "KUBECONFIG" not in log.read_text()
+
+
+def test_no_open_file_of_ours_leaks_into_a_daemon(layout: Layout, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with lock.open("w") as held:
+        os.set_inheritable(held.fileno(), True)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        processes.start(layout, "sleeper", ["sleep", "60"], inside=False)
+    try:
+        with lock.open("w") as again:
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        processes.stop(layout, "sleeper", grace_seconds=0)
 
 
 def test_a_record_of_a_reused_pid_is_dead_and_its_new_owner_is_spared(layout: Layout) -> None:
