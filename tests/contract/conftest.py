@@ -1,5 +1,6 @@
 """Fixtures of the contract tests: a real API server, found or started."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -25,6 +26,20 @@ def kubeconfig(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def bare_kubeconfig() -> Iterator[str]:
     """A server just for these tests: no garbage collector and no operator takes away what a test makes."""
+    with plane() as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.fixture(scope="module")
+def lone_kubeconfig() -> Iterator[str]:
+    """A server that no other module has put anything into."""
+    with plane() as kubeconfig:
+        yield kubeconfig
+
+
+@contextlib.contextmanager
+def plane() -> Iterator[str]:
+    """Start a server, and give a kubeconfig with all rights on it."""
     layout = Layout.current()
     programs = Path(os.environ.get("MOORAGE_TEST_BIN") or layout.bin)
     if shutil.which("kube-apiserver", path=str(programs)) is None:

@@ -10,6 +10,7 @@ from moorage.cli import (
     keys,
     ledger,
     payment,
+    preflight,
     purge,
     rate,
     snapshot,
@@ -41,3 +42,4 @@ main.add_command(snapshot.snapshot)
 main.add_command(purge.purge)
 main.add_command(keys.keys)
 main.add_command(database.migrate_database)
+main.add_command(preflight.preflight)

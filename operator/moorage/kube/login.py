@@ -64,7 +64,9 @@ def from_kubeconfig(path: str | None = None) -> Credentials:
 
     chosen = client.Configuration()
     try:
-        config.load_kube_config(config_file=path, client_configuration=chosen)  # type: ignore[no-untyped-call]  # theirs
+        # By name: the package has read the variable when it was imported, and never looks again.
+        named = path or os.environ.get("KUBECONFIG")
+        config.load_kube_config(config_file=named, client_configuration=chosen)  # type: ignore[no-untyped-call]  # theirs
     except config.ConfigException as error:
         raise Unavailable("no usable kubeconfig: set KUBECONFIG to a file with a current context") from error
     authorization = (chosen.api_key or {}).get("authorization") or (chosen.api_key or {}).get("BearerToken") or ""

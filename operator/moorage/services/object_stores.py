@@ -26,6 +26,13 @@ async def opened(settings: Settings, keyring: Keyring) -> AsyncIterator[ObjectSt
         urls = SignedUrls(settings.mover_api_url, await keyring.mac_of(URL_PURPOSE))
         yield await FolderObjects.connect(settings.store_folder, urls, knobs.mover_authority(settings))
         return
+    async with s3(settings) as store:
+        yield store
+
+
+@contextlib.asynccontextmanager
+async def s3(settings: Settings) -> AsyncIterator[ObjectStore]:
+    """The bucket of an S3 store, which needs none of our keys."""
     from moorage.providers.s3_objects import S3Objects  # noqa: PLC0415 - half a second that only its users wait for
 
     async with S3Objects.connect(
