@@ -8,8 +8,8 @@ IN_VENV := .venv/bin/python -m
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
-up: venv ## build and start everything, then tell the story of one agent; `make up KUBECONFIG=...` uses that cluster
-	@$(IN_VENV) dev up
+up: venv ## install everything by Helm, then tell the story of one agent (`DEV=1`: from source; `KUBECONFIG=...`: that cluster)
+	@$(if $(DEV),MOORAGE_DEV_SOURCE=1) $(IN_VENV) dev up
 
 down: venv ## stop everything; the data stays for the next `make up` (`make down WIPE=1` deletes it)
 	@$(IN_VENV) dev down $(if $(WIPE),--wipe)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from dev import cluster, netpol, preflight, progress, relay, toolchain
+from dev import cluster, netpol, preflight, progress, relay, services, toolchain
 from dev.layout import Layout
 from dev.trouble import Trouble
 
@@ -71,7 +71,7 @@ def _env(_: argparse.Namespace) -> None:
     print(f'export PATH={shlex.quote(path)}:"$PATH"')
     platform = _platform()
     if platform is not None:
-        print(f"export MOORAGE_DATABASE_URL={shlex.quote(platform.database_url(layout))}")
+        print(f"export MOORAGE_DATABASE_URL={shlex.quote(services.database_url(layout, on_host=True))}")
 
 
 def _toolchain(_: argparse.Namespace) -> None:

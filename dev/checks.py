@@ -67,7 +67,7 @@ def _with_cluster(layout: Layout, for_pytest: list[str]) -> list[Outcome]:
     own = Layout.of(layout.root, {**os.environ, **place})
     ran_before = processes.alive(own, "kube-apiserver")
     # The story is for people; its parts are what the tests in tests/e2e look at more closely.
-    silent = {**place, platform.NO_STORY_VARIABLE: "1"}
+    silent = {**place, platform.NO_STORY_VARIABLE: "1", platform.SOURCE_VARIABLE: "1"}
     outcomes = [_run(layout, Check("cluster", [*PYTHON, "dev", "up"], silent))]
     try:
         # Also without a cluster: what does not need one still tells the truth.

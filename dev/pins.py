@@ -64,7 +64,7 @@ COMPONENTS = (
     ),
     Component("kwok", "kwok", ("sigs.k8s.io/kwok/cmd/kwok",), on_demand=True),
     Component("flux", "flux", ("github.com/fluxcd/kustomize-controller",), on_demand=True),
-    Component("helm", ".", ("helm.sh/helm/v4/cmd/helm",), on_demand=True),
+    Component("helm", ".", ("helm.sh/helm/v4/cmd/helm",)),
 )
 
 

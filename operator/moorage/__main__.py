@@ -1,16 +1,17 @@
-"""`python -m moorage operator | api | migrate | mover`: the processes of the platform."""
+"""`python -m moorage operator | api | migrate | await-schema | mover`: the processes of the platform."""
 
 import asyncio
 import logging
 import os
 import sys
 
-USAGE = """usage: python -m moorage operator | api | migrate | mover capture | restore | verify | rehearse
+USAGE = """usage: python -m moorage operator | api | migrate | await-schema | mover VERB
 
-operator  reconciles the four kinds, meters agents and settles wallets (one leads, others stand by)
-api       serves health, metrics and the routes that movers use
-migrate   brings the database schema up to date
-mover     writes, restores, verifies or rehearses to restore one snapshot; started by the operator
+operator      reconciles the four kinds, meters agents and settles wallets (one leads, others stand by)
+api           serves health, metrics and the routes that movers use
+migrate       brings the database schema up to date
+await-schema  waits up to five minutes until somebody has migrated
+mover         capture | restore | verify | rehearse one snapshot; started by the operator
 
 The command line for people is `moorage --help`. Settings: docs/settings.md."""
 
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
             from moorage.mover import door  # noqa: PLC0415  # the mover loads nothing but itself: it must stay small
 
             return door.main(rest)
-        case ["operator" | "api" | "migrate" as name]:
+        case ["operator" | "api" | "migrate" | "await-schema" as name]:
             return _run(name)
         case _:
             print(USAGE, file=sys.stderr)  # noqa: T201  # the answer to a person at a terminal

@@ -66,6 +66,7 @@ from moorage.store.tenants import Tenants
 log = logging.getLogger(__name__)
 
 PROOF_CONNECTIONS = 2
+SCHEMA_SECONDS_MAX = 300.0
 
 loop_factory = uvloop.new_event_loop
 
@@ -227,8 +228,15 @@ async def run_migrate(settings: Settings) -> None:
     log.info("schema is up to date", extra={"applied": applied})
 
 
+async def run_await_schema(settings: Settings) -> None:
+    """Return as soon as the schema is this version's."""
+    knobs.required(settings, "database_url")
+    await schema.wait_current(settings.database_url, seconds_max=SCHEMA_SECONDS_MAX)
+
+
 PROCESSES: dict[str, Callable[[Settings], Coroutine[Any, Any, None]]] = {
     "operator": run_operator,
     "api": run_api,
     "migrate": run_migrate,
+    "await-schema": run_await_schema,
 }

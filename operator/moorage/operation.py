@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
 
+IDENTITY = "moorage"
 STANDBY_SECONDS = 1.0
 BEAT_SECONDS = 1.0
 DATABASE_LOOK_SECONDS = 5.0
@@ -182,6 +183,8 @@ async def _ring_bells(op: Operation, stop: asyncio.Event, ready: asyncio.Event) 
     await kopf.operator(
         registry=registry,
         settings=startup.settings(),
+        # Else kopf asks for the user's name, which a container's user has not. The type is kopf's own secret.
+        identity=IDENTITY,  # type: ignore[arg-type]
         memories=None,
         clusterwide=True,
         standalone=True,

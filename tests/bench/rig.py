@@ -14,7 +14,20 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from dev import cluster, control_plane, identity, netns, platform, preflight, processes, progress, services, toolchain
+from dev import (
+    cluster,
+    control_plane,
+    environment,
+    identity,
+    netns,
+    platform,
+    preflight,
+    processes,
+    progress,
+    release,
+    services,
+    toolchain,
+)
 from dev.layout import RUN_BASE, Layout
 from dev.postgres import DATABASE
 from dev.trouble import Trouble
@@ -55,7 +68,7 @@ class Rig:
     def settings(self, **wanted: Any) -> dict[str, str]:  # Any: whatever becomes JSON
         """The operator's settings; keyword arguments are settings without their prefix, texts or JSON values."""
         given = {f"MOORAGE_{name.upper()}": _text(value) for name, value in wanted.items()}
-        return platform.environment(self.layout, self.platform_image, self.agent_image) | given
+        return environment.of_programs(self.layout, self.platform_image, self.agent_image) | given
 
     def inside(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run a coroutine on the node's own network: a relay between load and API server would be measured too."""
@@ -115,7 +128,7 @@ class Rig:
         server = services._postgres(self.layout)
         server.psql(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", database="postgres")
         server.psql(f"CREATE DATABASE {DATABASE}", database="postgres")
-        platform._migrate(self.layout)
+        platform.migrate(self.layout)
 
     def psql(self, sql: str) -> str:
         """Ask the database."""
@@ -190,8 +203,8 @@ def _only_benchmark(layout: Layout) -> Iterator[None]:
 
 def _with_platform(layout: Layout, *, with_images: bool) -> Rig:
     services.start(layout)
-    with progress.step("apply the four kinds"):
-        platform._apply_kinds(layout)
+    with progress.step("install the charts, without pods"):
+        release.install(layout, release.of_rights_only(), wait=False)
         identity.ensure(layout)
     with progress.step("start the fake node"):
         fake_node.start(layout)

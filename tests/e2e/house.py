@@ -71,7 +71,7 @@ class House:
     @property
     def database_url(self) -> str:
         """The database's address on this side of the relay."""
-        return platform.database_url(self.layout)
+        return services.database_url(self.layout, on_host=True)
 
     def rows(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
         """Ask the database."""
@@ -211,7 +211,7 @@ class House:
 def running(layout: Layout) -> House:
     """The platform of this clone; started, without its story, where it does not run."""
     if not platform.ready(layout, "operator") or not platform.ready(layout, "api"):
-        platform.up(layout, with_story=False)
+        platform.up(layout, with_story=False, from_source=True)
     # As it was started: so a restart is the same program with the same images, whatever has been edited since.
     environ = Path(f"/proc/{processes.pid_of(layout, 'operator')}/environ").read_bytes().decode().split("\0")
     settings = dict(entry.split("=", 1) for entry in environ if entry)

@@ -1,8 +1,15 @@
 """Whether the database has the schema this code was written for."""
 
+import asyncio
+import logging
+
 from moorage.model.errors import MoorageError
-from moorage.store import migrate
+from moorage.store import connecting, migrate
 from moorage.store.database import Database
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
 
 
 class SchemaOutdated(MoorageError):
@@ -18,3 +25,20 @@ async def require_current(database: Database) -> None:
         missing = ["this version's functions"]
     if missing:
         raise SchemaOutdated(f"the database lacks {missing[0]}; run `python -m moorage migrate` first")
+
+
+async def wait_current(url: str, *, seconds_max: float) -> None:
+    """Wait for somebody else to migrate; raises what is in the way, also of a database that is away, in the end."""
+    said = False
+    async with asyncio.timeout(seconds_max) as patience:
+        while True:
+            try:
+                async with connecting.database(url, size_max=1) as database:
+                    return await require_current(database)
+            except MoorageError as error:
+                if asyncio.get_running_loop().time() + LOOK_SECONDS > (patience.when() or 0):
+                    raise
+                if not said:
+                    log.info("waiting for the schema", extra={"why": str(error)})
+                said = True
+                await asyncio.sleep(LOOK_SECONDS)

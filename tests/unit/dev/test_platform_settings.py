@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import platform, secret_files, services
+from dev import environment, secret_files, services
 from dev.layout import Layout
 from dev.trouble import Trouble
 from moorage import settings
@@ -38,7 +38,7 @@ def external(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
 
 
 def _settings(layout: Layout) -> settings.Settings:
-    return settings.load(platform.environment(layout, "localhost/moorage:1", "localhost/moorage-agent:1"))
+    return settings.load(environment.of_programs(layout, "localhost/moorage:1", "localhost/moorage-agent:1"))
 
 
 def test_every_setting_is_known_and_none_that_is_required_is_missing(layout: Layout) -> None:
@@ -74,7 +74,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(layout: Layout) -
 
 def test_database_is_reached_inside_by_the_programs_and_through_the_relay_from_the_host(layout: Layout) -> None:
     assert services.database_url(layout, on_host=False) == f"postgresql://moorage:{PASSWORD}@127.0.0.1:5432/moorage"
-    assert platform.database_url(layout) == f"postgresql://moorage:{PASSWORD}@127.0.0.1:20001/moorage"
+    assert services.database_url(layout, on_host=True) == f"postgresql://moorage:{PASSWORD}@127.0.0.1:20001/moorage"
 
 
 def test_users_own_settings_come_first(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_users_own_servers_are_used_when_named(layout: Layout, monkeypatch: pyte
 def test_own_address_in_the_shell_is_not_taken_for_the_users_server(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MOORAGE_DATABASE_URL", platform.database_url(layout))
+    monkeypatch.setenv("MOORAGE_DATABASE_URL", services.database_url(layout, on_host=True))
     assert services.brought_database_url(layout) == ""
     assert services.database_url(layout, on_host=False).endswith("@127.0.0.1:5432/moorage")
 
@@ -116,10 +116,10 @@ def test_changed_program_changes_the_environment_it_is_known_by(layout: Layout, 
     source = clone.root / "operator" / "moorage" / "one.py"
     source.parent.mkdir(parents=True)
     source.write_text("ONE = 1\n")
-    before = platform.environment(clone, "a", "b")
-    assert platform.environment(clone, "a", "b") == before
+    before = environment.of_programs(clone, "a", "b")
+    assert environment.of_programs(clone, "a", "b") == before
     source.write_text("ONE = 2\n")
-    assert platform.environment(clone, "a", "b") != before
+    assert environment.of_programs(clone, "a", "b") != before
 
 
 def test_external_cluster_reaches_the_host_at_the_ports_of_this_clone(external: Layout) -> None:
@@ -134,9 +134,9 @@ def test_external_cluster_needs_images_it_can_pull_and_says_how(
     external: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Trouble, match=r"skaffold build.*MOORAGE_DEV_IMAGE"):
-        platform.environment(external)
+        environment.of_programs(external)
     monkeypatch.setenv("MOORAGE_DEV_IMAGE", "registry.example.com/moorage:1")
     monkeypatch.setenv("MOORAGE_DEV_AGENT_IMAGE", "registry.example.com/team/agent:1")
-    wanted = platform.environment(external)
+    wanted = environment.of_programs(external)
     assert wanted["MOORAGE_MOVER_IMAGE"] == "registry.example.com/moorage:1"
     assert json.loads(wanted["MOORAGE_ALLOWED_IMAGES"]) == ["localhost/", "registry.example.com/team/"]

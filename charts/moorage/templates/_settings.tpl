@@ -1,0 +1,29 @@
+{{/* The environment of operator and API: what the sections of values say, then `settings`, which wins. */}}
+{{- define "moorage.settings" -}}
+{{- $api := dict "namespace" .Release.Namespace "labels" (include "moorage.selector" (list . "api") | fromYaml) "port" 8443 -}}
+{{- $ours := dict
+  "store_endpoint" .Values.store.endpoint
+  "store_region" .Values.store.region
+  "store_bucket" .Values.store.bucket
+  "store_access_key" .Values.store.accessKey
+  "store_secret_key_file" "/etc/moorage/store/secret-key"
+  "root_key_file" "/etc/moorage/root-key/root-key"
+  "scratch_folder" "/scratch"
+  "sizes" (toJson .Values.offer.sizes)
+  "runtimes" (toJson .Values.offer.runtimes)
+  "allowed_images" (toJson .Values.offer.allowedImages)
+  "mover_image" (include "moorage.image" .)
+  "mover_api_url" (printf "https://%s:8443" (include "moorage.apiHost" .))
+  "mover_api_ca_file" "/etc/moorage/api-ca/ca.crt"
+  "mover_egress" (toJson (prepend .Values.store.egress $api))
+  "storage_class" .Values.agents.storageClass
+  "volume_annotations" (toJson .Values.agents.volumeAnnotations)
+  "agent_node_selector" (toJson .Values.agents.nodeSelector)
+  "agent_tolerations" (toJson .Values.agents.tolerations)
+  "api_tls_cert_file" "/etc/moorage/api-tls/tls.crt"
+  "api_tls_key_file" "/etc/moorage/api-tls/tls.key"
+-}}
+{{- range $name, $value := mergeOverwrite $ours .Values.settings }}
+MOORAGE_{{ upper $name }}: {{ (kindIs "string" $value | ternary $value (kindIs "float64" $value | ternary (int64 $value) (toJson $value))) | toString | quote }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,116 @@
+"""The two charts on the cluster: kinds, rights, policies, and operator and API where they run as pods."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any  # values of a chart are free-form
+
+from dev import cluster, processes, secret_files, services, toolchain
+from dev.layout import Layout
+
+NAME, NAMESPACE = "moorage", "moorage-system"
+PARTS = ("operator", "api")
+HELM_SECONDS_MAX = 300
+REVISIONS_KEPT = 5
+# The strictest profile also where the platform itself runs; `helm` does not touch a namespace that exists.
+SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What this installation is told beyond the charts' own defaults."""
+
+    values: Mapping[str, Any]
+    secrets: Mapping[str, Mapping[str, str]]
+    """Name of a Secret to its keys and texts; the charts only name them."""
+
+
+def of_rights_only() -> Installation:
+    """Everything but pods: for operator and API that run as programs beside the cluster."""
+    nobody = {part: {"replicas": 0} for part in PARTS}
+    return Installation({**nobody, "store": {"endpoint": "http://nowhere.invalid"}}, {})
+
+
+def install(layout: Layout, wanted: Installation, *, wait: bool) -> None:
+    """Install or upgrade both charts; with `wait` until operator and API are ready."""
+    toolchain.ensure(layout, "helm")
+    objects = [_namespace(), *(_secret(name, content) for name, content in wanted.secrets.items())]
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    cluster.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", "-", input=given)
+    values = layout.run / "platform" / "values.yaml"
+    secret_files.write(values, json.dumps(wanted.values).encode())
+    charts = layout.root / "charts"
+    _upgrade(layout, f"{NAME}-crds", charts / "moorage-crds")
+    kinds = [str(path) for path in sorted((layout.root / "crds").glob("*.yaml"))]
+    established = ["wait", "--for=condition=Established", "--timeout=60s"]
+    cluster.kubectl(layout, *established, *(f"--filename={kind}" for kind in kinds))
+    patience = ["--wait=watcher", f"--timeout={HELM_SECONDS_MAX}s"] if wait else ["--wait=hookOnly"]
+    _upgrade(layout, NAME, charts / "moorage", f"--values={values}", *patience)
+
+
+def scale_down(layout: Layout) -> None:
+    """Let operator and API end before what they stand on; nothing happens where they are no pods."""
+    deployments = [f"deployment/moorage-{part}" for part in PARTS]
+    cluster.kubectl(layout, f"--namespace={NAMESPACE}", "scale", "--replicas=0", *deployments)
+
+
+def status(layout: Layout) -> list[str]:
+    """A line for each part that runs as pods."""
+    found = cluster.kubectl(layout, f"--namespace={NAMESPACE}", "get", "deployments", "-o", "json")
+    lines = []
+    for item in json.loads(found)["items"]:
+        part, said = item["metadata"]["name"].removeprefix("moorage-"), item.get("status", {})
+        ready = f"{said.get('readyReplicas', 0)} of {item['spec']['replicas']} ready"
+        lines.append(f"{part:<10} {ready}, log: kubectl -n {NAMESPACE} logs deploy/moorage-{part}")
+    return lines
+
+
+def local(layout: Layout, settings: Mapping[str, str], image: str) -> Installation:
+    """Operator and API as pods of the local cluster, on the servers of the local node."""
+    place = services.places(layout)
+    repository, _, tag = image.rpartition(":")
+    store = services.store_settings(layout)
+    prefix = services.STORE_PREFIX
+    values = {
+        "image": {"repository": repository, "tag": tag},
+        "store": {
+            "endpoint": store[f"{prefix}ENDPOINT"],
+            "region": store[f"{prefix}REGION"],
+            "bucket": store[f"{prefix}BUCKET"],
+            "accessKey": store[f"{prefix}ACCESS_KEY"],
+            "egress": [{"cidr": f"{place.pods_see}/32", "port": place.store}],
+        },
+        "settings": dict(settings),
+    }
+    url = services.database_url(layout, on_host=False).replace("127.0.0.1", place.pods_see)
+    secret_key = Path(store[f"{prefix}SECRET_KEY_FILE"]).read_text().strip()
+    root_key = (layout.run / "platform" / "root-key").read_text().strip()
+    secrets = {
+        "moorage-database": {"url": url},
+        "moorage-store": {"secret-key": secret_key},
+        "moorage-root-key": {"root-key": root_key},
+    }
+    return Installation(values, secrets)
+
+
+def _upgrade(layout: Layout, name: str, chart: Path, *options: str) -> None:
+    helm = [str(layout.bin / "helm"), f"--kubeconfig={layout.kubeconfig}", f"--namespace={NAMESPACE}"]
+    # What an earlier version of this folder applied by other means belongs to the release from now on.
+    ours = ["--install", "--take-ownership", "--force-conflicts", f"--history-max={REVISIONS_KEPT}"]
+    processes.run([*helm, "upgrade", name, str(chart), *ours, *options])
+
+
+def _namespace() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": SECURITY}}
+
+
+def _secret(name: str, content: Mapping[str, str]) -> dict[str, Any]:
+    data = {key: base64.b64encode(text.encode()).decode() for key, text in content.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": data,
+    }
