@@ -28,6 +28,7 @@ BAD = frozenset(
         Reason.IMAGE_PULL_FAILED,
         Reason.RUNTIME_UNKNOWN,
         Reason.SIZE_UNKNOWN,
+        Reason.SANDBOX_UNAVAILABLE,
         Reason.CRASH_LOOP,
         Reason.UNSCHEDULABLE,
         Reason.QUOTA_EXCEEDED,
