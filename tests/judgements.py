@@ -55,7 +55,7 @@ AGENT_NOT_READY: dict[Reason, Judgement] = {
         (
             *(Reason.POD_STARTING, Reason.POD_NOT_READY, Reason.POD_REPLACED, Reason.UNSCHEDULABLE, Reason.DRAINING),
             *(Reason.SNAPSHOT_QUEUED, Reason.SNAPSHOTTING, Reason.VERIFYING, Reason.RESTORE_QUEUED),
-            *(Reason.RESTORING, Reason.DELETING),
+            *(Reason.RESTORING, Reason.DELETING, Reason.ISOLATION_PENDING),
         ),
         Judgement.PROGRESSING,
     ),
@@ -65,7 +65,7 @@ AGENT_NOT_READY: dict[Reason, Judgement] = {
             *(Reason.CRASH_LOOP, Reason.QUOTA_EXCEEDED, Reason.SECRET_NOT_FOUND, Reason.SPEC_INVALID),
             *(Reason.SCHEDULE_INVALID, Reason.SNAPSHOT_NOT_FOUND, Reason.VOLUME_TOO_SMALL, Reason.NOT_A_TENANT),
             *(Reason.NAME_TAKEN, Reason.EVICTED, Reason.EPHEMERAL_STORAGE_FULL, Reason.VOLUME_LOST),
-            *(Reason.SNAPSHOT_FAILED, Reason.RESTORE_FAILED, Reason.PURGED),
+            *(Reason.SNAPSHOT_FAILED, Reason.RESTORE_FAILED, Reason.PURGED, Reason.SANDBOX_UNAVAILABLE),
         ),
         Judgement.DEGRADED,
     ),

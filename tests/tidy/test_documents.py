@@ -14,6 +14,7 @@ import yaml
 from moorage import settings
 from moorage.model.conditions import Reason
 from moorage.observability import Metrics
+from tests import judgements
 from tests.tidy import lifecycle_page, tree
 from tests.tidy.tree import ROOT
 
@@ -42,6 +43,13 @@ def test_every_setting_is_documented() -> None:
     names = {settings.PREFIX + knob.name.upper() for knob in fields(settings.Settings)}
     rows = {name for name in tree.first_column(tree.document("settings.md")) if name.startswith(settings.PREFIX)}
     assert rows == names
+
+
+def test_every_reason_is_judged_for_gitops_tools() -> None:
+    # In tests/judgements.py; then examples/gitops/argocd/health.yaml and flux/acme.yaml must agree, as tests say.
+    judged, never = judgements.AGENT_NOT_READY.keys(), judgements.NEVER_READY_FALSE
+    assert set(Reason) - judged - never == set()
+    assert not judged & never
 
 
 def test_documented_defaults_are_the_real_ones() -> None:
