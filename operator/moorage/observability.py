@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 
 import moorage
 
@@ -11,6 +11,8 @@ class Metrics:
     """Every metric of the house, by name; `docs/metrics.md` lists them."""
 
     def __init__(self) -> None:
+        # A series more for each counter, which says when it was made.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
         self.registry = CollectorRegistry()
         at: Any = {"registry": self.registry}  # Any: keyword arguments of five classes
         Info("moorage_build", "Version of the running code.", **at).info({"version": moorage.__version__})
