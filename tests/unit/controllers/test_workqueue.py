@@ -118,6 +118,21 @@ async def test_key_runs_exactly_once_more_when_news_comes_while_it_runs() -> Non
 
 
 @simulated
+async def test_how_long_a_key_waited_is_told() -> None:
+    waits: list[float] = []
+
+    async def run(key: str) -> None:
+        await virtual_time.passed(2.0)
+
+    queue = KeyedQueue(run, lane_of, workers=1)
+    queue.waited = waits.append
+    for key in ("a", "b", "c"):
+        queue.add(key)
+    await virtual_time.passed(10.0)
+    assert waits == [0.0, 2.0, 4.0]
+
+
+@simulated
 async def test_timer_that_fires_while_its_key_runs_is_not_lost() -> None:
     runs: list[float] = []
 

@@ -31,15 +31,19 @@ class NoWait(random.Random):
         return 0.0
 
 
-async def _repeat(work: Work) -> None:
-    await runner.repeat("job", work, rng=NoWait(), metrics=Metrics())
+async def _repeat(work: Work, metrics: Metrics | None = None) -> None:
+    await runner.repeat("job", work, rng=NoWait(), metrics=metrics or Metrics())
 
 
 def test_our_own_errors_are_retried_until_the_lead_is_lost() -> None:
     work = Work(None, *(Unavailable("down") for _ in range(12)), None, LostLeadership("other"))
+    metrics = Metrics()
     with pytest.raises(LostLeadership):
-        asyncio.run(_repeat(work))
+        asyncio.run(_repeat(work, metrics))
     assert work.outcomes == []
+    read = metrics.registry.get_sample_value
+    assert read("moorage_fencing_rejections_total", {"by": "epoch"}) == 1
+    assert read("moorage_job_runs_total", {"task": "job", "result": "retry"}) == 12
 
 
 def test_a_bug_ends_the_job() -> None:

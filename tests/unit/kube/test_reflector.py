@@ -22,6 +22,7 @@ class Watched:
 
     server: ApiServer
     reports: list[Report] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
     reflector: Reflector[Pod] = field(init=False)
 
     def changed(self, key: ObjectKey, old: Pod | None, new: Pod | None) -> None:
@@ -49,7 +50,14 @@ async def watching(server: ApiServer) -> AsyncIterator[Watched]:
     async with server.serving() as client:
         view = View(kind=kinds.POD, type=Pod)
         clock = asyncio.get_running_loop().time
-        watched.reflector = Reflector(client, view, watched.changed, clock=clock, rng=Random(1))
+        watched.reflector = Reflector(
+            client,
+            view,
+            watched.changed,
+            clock=clock,
+            rng=Random(1),
+            restarted=lambda kind, reason: watched.restarts.append(reason),
+        )
         running = asyncio.create_task(watched.reflector.run())
         await watched.reflector.listed.wait()
         await virtual_time.passed(5.0)  # a watch that ends sooner is a failure of its own
@@ -103,6 +111,7 @@ def test_list_starts_again_at_once_when_the_version_has_expired() -> None:
             await virtual_time.quiet()  # no time passes: an expired version is not a failure
             assert "three" in watched.names()
             assert watched.count("list") == 2
+            assert watched.restarts == ["Expired"]
 
     virtual_time.run(scene())
 
@@ -173,6 +182,7 @@ def test_watch_lists_again_when_resuming_keeps_failing() -> None:
             watched.server.close_watches()
             await virtual_time.passed(60.0)
             assert watched.count("list") == 2
+            assert watched.restarts == ["Failed"] * 5
 
     virtual_time.run(scene())
 
