@@ -128,7 +128,7 @@ class Cluster:
     def preflight(self, **environment: str) -> tuple[int, dict[str, tuple[str, str]]]:
         """Exit code, and outcome and finding by check."""
         empty = dict.fromkeys(("MOORAGE_DATABASE_URL", "MOORAGE_STORAGE_CLASS"))
-        env = {"KUBECONFIG": self.kubeconfig, **empty, **environment}
+        env = {"KUBECONFIG": self.kubeconfig, "MOORAGE_SANDBOX_RUNTIME_CLASS": "gvisor", **empty, **environment}
         done = CliRunner().invoke(main, ["preflight", "--json"], env=env)
         assert "canary" not in done.output
         return done.exit_code, {item["check"]: (item["outcome"], item["found"]) for item in json.loads(done.output)}
@@ -180,7 +180,7 @@ def test_an_empty_server_is_told_what_it_lacks(lone_kubeconfig: str, request: py
         "kinds": "warn",
         "admission policies": "ok",
         "network policies": "warn",
-        "sandbox": "warn",
+        "sandbox": "fail",
         "nodes": "fail",
         "clock of this machine": "ok",
         "Secrets": "warn",
@@ -251,7 +251,7 @@ def test_a_policy_without_its_binding_is_told(cluster: Cluster) -> None:
     [
         ("storage", "fail", "no default class", GOOD[0]),
         ("network policies", "warn", "no engine that we know", GOOD[1]),
-        ("sandbox", "warn", "no RuntimeClass", GOOD[2]),
+        ("sandbox", "fail", "no RuntimeClass gvisor", GOOD[2]),
         ("Secrets", "fail", "moorage-root-key is not in", GOOD[3]),
         ("Secrets", "warn", "moorage-database is not in", GOOD[4]),
         ("admission policies", "fail", "not bound", GOOD[8]),
@@ -268,6 +268,17 @@ def test_what_is_missing_is_told(cluster: Cluster, check: str, outcome: str, wor
 
 def test_a_chosen_class_that_is_not_there_is_told(cluster: Cluster) -> None:
     assert cluster.preflight(MOORAGE_STORAGE_CLASS="fast")[1]["storage"] == ("fail", "no class fast")
+
+
+def test_a_sandbox_that_nobody_has_chosen_is_told(cluster: Cluster) -> None:
+    found = cluster.preflight(MOORAGE_SANDBOX_RUNTIME_CLASS="")[1]["sandbox"]
+    assert found == ("warn", "none chosen of gvisor")
+
+
+def test_the_settings_of_the_installed_platform_count(cluster: Cluster) -> None:
+    settings = an_object("ConfigMap", "moorage-settings", namespace=HOME, data={"MOORAGE_STORAGE_CLASS": "fast"})
+    with cluster.with_(settings):
+        assert cluster.preflight()[1]["storage"] == ("fail", "no class fast")
 
 
 def test_the_table_says_what_to_do(cluster: Cluster) -> None:

@@ -8,6 +8,7 @@ import click
 
 from moorage.cli import terminal
 from moorage.cli.preflight import cluster, nodes, probe, report, stores
+from moorage.cli.preflight.cluster import Place
 from moorage.cli.preflight.report import Finding, Outcome, warn
 from moorage.kube import login
 from moorage.kube.client import Client
@@ -16,9 +17,8 @@ from moorage.model.errors import MoorageError
 FAILED_EXIT = 1
 HOME = "moorage-system"
 
-# Each asks for one thing; what it cannot read is a warning and stops none of the others. The second argument is the
-# platform's namespace, but for the storage the wanted class.
-Check = Callable[[Client, str], Awaitable[list[Finding]]]
+# Each asks for one thing; what it cannot read is a warning and stops none of the others.
+Check = Callable[[Client, Place], Awaitable[list[Finding]]]
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("kinds", cluster.our_kinds),
     ("admission policies", cluster.policies),
@@ -27,6 +27,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("nodes", nodes.nodes),
     ("clocks", nodes.clocks),
     ("Secrets", cluster.secrets),
+    ("storage", cluster.storage),
 )
 
 
@@ -63,11 +64,10 @@ def preflight(namespace: str, with_probe: bool, image: str, as_json: bool) -> No
 
 async def looked_at(client: Client, namespace: str) -> list[Finding]:
     """Every check; the API server must answer the first."""
-    findings = await cluster.api_server(client, namespace)
-    wanted = os.environ.get("MOORAGE_STORAGE_CLASS", "")
+    findings = await cluster.api_server(client)
+    where = await cluster.place(client, namespace)
     for name, check in CHECKS:
-        findings += await _read(name, check(client, namespace))
-    findings += await _read("storage", cluster.storage(client, wanted))
+        findings += await _read(name, check(client, where))
     for named in (stores.database, stores.root_key, stores.object_store):
         findings += await named(os.environ)
     return findings

@@ -1,8 +1,12 @@
 """What the cluster offers the platform: its version, our kinds, policies, storage, network and Secrets."""
 
+import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from moorage import settings as knobs
 from moorage.cli.preflight.report import Finding, fail, ok, warn
 from moorage.kube import crds, failures, kinds
 from moorage.kube.client import Client
@@ -10,6 +14,7 @@ from moorage.model import names
 
 Manifest = dict[str, Any]  # JSON of any kind, of which a check reads a field or two
 
+SETTINGS = "moorage-settings"
 MINOR_MIN = 30
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 OPERATOR = "moorage-operator"
@@ -19,14 +24,31 @@ LOCAL_PATH = "rancher.io/local-path"
 LOCAL_PATH_MIN = (0, 0, 34)
 # Names by which the usual policy engines run, in any namespace.
 ENGINES = ("calico-node", "cilium", "kube-router", "weave-net", "antrea-agent", "ovnkube-node", "kube-network-policies")
-# Runtimes with a kernel of their own, or one in user space.
-SANDBOXES = ("runsc", "gvisor", "kata")
 # The chart's Secrets by their default names; without the root key no snapshot can be read.
 SECRETS = {"moorage-root-key": "root-key", "moorage-database": "url", "moorage-store": "secret-key"}
 VITAL = "moorage-root-key"
 
 
-async def api_server(client: Client, _: str) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the platform is or will be, and its settings as far as they are known."""
+
+    namespace: str
+    settings: Mapping[str, str]
+    """By the name of the variable."""
+
+
+async def place(client: Client, namespace: str) -> Place:
+    """The installed platform's settings; what the environment says wins."""
+    try:
+        found = await client.get(kinds.object_path(kinds.CONFIG_MAP, namespace, SETTINGS), Manifest) or {}
+    except failures.Refused:  # somebody with few rights; the checks themselves say what they could not read
+        found = {}
+    ours = {name: text for name, text in os.environ.items() if name.startswith(knobs.PREFIX)}
+    return Place(namespace, {**found.get("data", {}), **ours})
+
+
+async def api_server(client: Client) -> list[Finding]:
     """New enough for admission policies, which keep tenants from what is not theirs."""
     version = await client.get("/version", Manifest) or {}
     told, minor = str(version.get("gitVersion", "")), re.match(r"\d+", str(version.get("minor", "")))
@@ -40,7 +62,7 @@ async def api_server(client: Client, _: str) -> list[Finding]:
     return [ok("API server", told)]
 
 
-async def our_kinds(client: Client, _: str) -> list[Finding]:
+async def our_kinds(client: Client, _: Place) -> list[Finding]:
     """The four kinds, if they are there, are served as this version reads them."""
     found = await client.get(f"/apis/{names.GROUP}/{names.VERSION}", Manifest)
     served = {item["name"] for item in (found or {}).get("resources", ())}
@@ -57,11 +79,11 @@ async def our_kinds(client: Client, _: str) -> list[Finding]:
     return [ok("kinds", f"{names.GROUP}/{names.VERSION}, all four")]
 
 
-async def policies(client: Client, namespace: str) -> list[Finding]:
+async def policies(client: Client, where: Place) -> list[Finding]:
     """After the install, every admission policy is there and bound."""
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{OPERATOR}"
+    path = f"/apis/apps/v1/namespaces/{where.namespace}/deployments/{OPERATOR}"
     if await client.get(path, Manifest) is None:
-        return [ok("admission policies", f"not expected: there is no {OPERATOR} in {namespace} yet")]
+        return [ok("admission policies", f"not expected: there is no {OPERATOR} in {where.namespace} yet")]
     rules, _ = await client.list(f"{ADMISSION}/validatingadmissionpolicies", Manifest)
     bindings, _ = await client.list(f"{ADMISSION}/validatingadmissionpolicybindings", Manifest)
     bound = {item["spec"]["policyName"] for item in bindings}
@@ -74,8 +96,9 @@ async def policies(client: Client, namespace: str) -> list[Finding]:
     return [ok("admission policies", f"{len(ours)}, all bound")]
 
 
-async def storage(client: Client, wanted: str) -> list[Finding]:
+async def storage(client: Client, where: Place) -> list[Finding]:
     """A class for agents' volumes: the chosen one, or exactly one default."""
+    wanted = where.settings.get("MOORAGE_STORAGE_CLASS", "")
     classes, _ = await client.list(kinds.collection_path(kinds.STORAGE_CLASS), Manifest)
     marked = [item for item in classes if item["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true"]
     chosen = [item for item in classes if item["metadata"]["name"] == wanted] if wanted else marked
@@ -109,7 +132,7 @@ async def _local_path(client: Client) -> Finding:
     return ok("local-path", images[0].rsplit("/", 1)[-1])
 
 
-async def network(client: Client, _: str) -> list[Finding]:
+async def network(client: Client, _: Place) -> list[Finding]:
     """Something enforces network policies; the API server itself never does."""
     sets, _version = await client.list("/apis/apps/v1/daemonsets", Manifest)
     running = {item["metadata"]["name"] for item in sets}
@@ -123,18 +146,23 @@ async def network(client: Client, _: str) -> list[Finding]:
     return [warn("network policies", "no engine that we know", advice)]
 
 
-async def sandbox(client: Client, _: str) -> list[Finding]:
+async def sandbox(client: Client, where: Place) -> list[Finding]:
     """A runtime for tenants with `isolation: Sandboxed`."""
+    wanted = where.settings.get("MOORAGE_SANDBOX_RUNTIME_CLASS", "")
     found, _version = await client.list("/apis/node.k8s.io/v1/runtimeclasses", Manifest)
-    named = sorted(f"{item['metadata']['name']} ({item['handler']})" for item in found)
-    if any(word in name.lower() for name in named for word in SANDBOXES):
-        return [ok("sandbox", ", ".join(named))]
-    advice = "Install gVisor or Kata where tenants with `isolation: Sandboxed` are to run; others need nothing."
-    return [warn("sandbox", ", ".join(named) or "no RuntimeClass", advice)]
+    handlers = {item["metadata"]["name"]: item["handler"] for item in found}
+    if wanted in handlers:
+        return [ok("sandbox", f"{wanted} ({handlers[wanted]})")]
+    if wanted:
+        return [fail("sandbox", f"no RuntimeClass {wanted}", "Install it, or correct MOORAGE_SANDBOX_RUNTIME_CLASS.")]
+    told = f"none chosen of {', '.join(sorted(handlers))}" if handlers else "none"
+    advice = "Set MOORAGE_SANDBOX_RUNTIME_CLASS where tenants with `isolation: Sandboxed` are to run."
+    return [warn("sandbox", told, advice)]
 
 
-async def secrets(client: Client, namespace: str) -> list[Finding]:
+async def secrets(client: Client, where: Place) -> list[Finding]:
     """The Secrets that the chart names; only whether they are there, and have their key."""
+    namespace = where.namespace
     missing = []
     for name, key in SECRETS.items():
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from moorage.cli.preflight.cluster import Place
 from moorage.cli.preflight.report import Finding, fail, ok, warn
 from moorage.kube import kinds
 from moorage.kube.client import Client
@@ -22,7 +23,7 @@ ADVICE_CLOCK = "Let a time service (chrony, systemd-timesyncd) keep it: money is
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
-async def nodes(client: Client, _: str) -> list[Finding]:
+async def nodes(client: Client, _: Place) -> list[Finding]:
     """Nodes that are ready, with what user namespaces need; each reason names its nodes."""
     found, _version = await client.list(kinds.collection_path(kinds.NODE), Manifest)
     if not found:
@@ -46,7 +47,7 @@ async def server_clock(client: Client) -> datetime:
     return clock.parse(msgspec.json.decode(answer)["metadata"]["creationTimestamp"])
 
 
-async def clocks(client: Client, _: str) -> list[Finding]:
+async def clocks(client: Client, _: Place) -> list[Finding]:
     """This machine's and the nodes' clocks, beside the API server's."""
     before = datetime.now(UTC)
     server = await server_clock(client)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 import msgspec
 
 from moorage import settings as knobs
-from moorage.cli.preflight import connections
+from moorage.cli.preflight import cluster, connections
 from moorage.cli.preflight.connections import Target
 from moorage.cli.preflight.report import Finding, fail
 from moorage.desired import network
@@ -29,7 +28,6 @@ from moorage.settings import Settings, SettingsError
 
 Manifest = dict[str, Any]  # JSON for the API server
 
-SETTINGS = "moorage-settings"
 # Labels of our own: those of agents are the operator's to give.
 ROLE = "moorage-preflight/role"
 READY_SECONDS_MAX = 90.0
@@ -39,7 +37,7 @@ POLL_SECONDS = 0.5
 async def run(client: Client, namespace: str, image: str) -> list[Finding]:
     """Try the matrix for tenants without egress and for those with public HTTPS; what was made is gone afterwards."""
     try:
-        settings = await _settings(client, namespace)
+        settings = knobs.load((await cluster.place(client, namespace)).settings)
         image = image or settings.mover_image
         if not image:
             return [fail("probe", "no image to run", "Install the platform first, or name one with --image.")]
@@ -59,13 +57,6 @@ async def _both(client: Client, offer: Platform, image: str) -> list[Finding]:
             raise answer
         findings += answer
     return findings
-
-
-async def _settings(client: Client, namespace: str) -> Settings:
-    """The installed platform's settings; what the environment says wins."""
-    found = await client.get(kinds.object_path(kinds.CONFIG_MAP, namespace, SETTINGS), Manifest) or {}
-    ours = {name: text for name, text in os.environ.items() if name.startswith(knobs.PREFIX)}
-    return knobs.load({**found.get("data", {}), **ours})
 
 
 def _offer(settings: Settings) -> Platform:
