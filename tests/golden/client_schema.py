@@ -14,8 +14,20 @@ CLASSES: dict[tuple[str, str], Any] = {  # Any: the client has no types of its o
     ("v1", "PersistentVolumeClaim"): client.V1PersistentVolumeClaim,
     ("v1", "Service"): client.V1Service,
     ("v1", "Pod"): client.V1Pod,
+    ("v1", "Secret"): client.V1Secret,
+    ("apps/v1", "Deployment"): client.V1Deployment,
     ("batch/v1", "Job"): client.V1Job,
+    ("networking.k8s.io/v1", "Ingress"): client.V1Ingress,
     ("networking.k8s.io/v1", "NetworkPolicy"): client.V1NetworkPolicy,
+    ("policy/v1", "PodDisruptionBudget"): client.V1PodDisruptionBudget,
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): client.V1ClusterRole,
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): client.V1ClusterRoleBinding,
+    ("rbac.authorization.k8s.io/v1", "Role"): client.V1Role,
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): client.V1RoleBinding,
+    ("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy"): client.V1MutatingAdmissionPolicy,
+    ("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding"): client.V1MutatingAdmissionPolicyBinding,
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): client.V1ValidatingAdmissionPolicy,
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): client.V1ValidatingAdmissionPolicyBinding,
 }
 
 

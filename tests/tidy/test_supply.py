@@ -96,8 +96,16 @@ def test_image_is_built_from_one_base_in_stages_and_runs_as_nobody(recipe: image
     assert [number for number in user.split(":") if int(number) < 10_000] == []
 
 
-def test_skaffold_builds_the_same_dockerfiles() -> None:
-    artifacts = yaml.safe_load((ROOT / "skaffold.yaml").read_text())["build"]["artifacts"]
+def test_skaffold_builds_the_same_dockerfiles_and_installs_the_charts() -> None:
+    skaffold = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
+    artifacts = skaffold["build"]["artifacts"]
     built = {item["image"]: (item.get("context", "."), item["docker"]["dockerfile"]) for item in artifacts}
     recipes = (images.PLATFORM, images.AGENT)
     assert built == {recipe.name.rpartition("/")[2]: (".", recipe.dockerfile) for recipe in recipes}
+    releases = skaffold["deploy"]["helm"]["releases"]
+    assert [release["name"] for release in releases] == ["moorage-crds", "moorage"]
+    for release in releases:
+        values = yaml.safe_load((ROOT / release["chartPath"] / "values.yaml").read_text())
+        for key in release.get("setValueTemplates", {}):
+            section, value, *_ = key.split(".")
+            assert value in values[section], key
