@@ -142,16 +142,20 @@ class House:
 
     def writes(self) -> dict[str, int]:
         """What the operator has written to the API server since it was started, by verb and resource."""
+        found: dict[str, int] = {}
+        for of, value in self.metric("moorage_kubernetes_requests_total"):
+            if of["verb"] not in READING:
+                name = f"{of['verb']} {of['resource']}"
+                found[name] = found.get(name, 0) + int(value)
+        return found
+
+    def metric(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """All series of a metric that the operator shows: labels and value."""
         url = f"http://127.0.0.1:{self.layout.port('probe')}/metrics"
         with urllib.request.urlopen(url, timeout=10) as answer:
             text = answer.read().decode()
-        found: dict[str, int] = {}
-        for labels, value in re.findall(r"^moorage_kubernetes_requests_total\{(.*)\} ([\d.e+]+)$", text, re.M):
-            of = dict(re.findall(r'(\w+)="([^"]*)"', labels))
-            if of["verb"] not in READING:
-                name = f"{of['verb']} {of['resource']}"
-                found[name] = found.get(name, 0) + int(float(value))
-        return found
+        rows = re.findall(rf"^{name}(?:\{{(.*)\}})? ([\d.e+-]+)$", text, re.M)
+        return [(dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)) for labels, value in rows]
 
     # The database and the API server ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What happened to an agent can be read from its Events: it ran, stopped at zero with its data, and came back."""
+"""What happened to an agent can be read from its Events and was measured: it ran, stopped at zero, and came back."""
 
 from typing import Any
 
@@ -26,8 +26,17 @@ def test_events_tell_the_life_of_an_agent(house: House, tenant: Tenant) -> None:
     )
     notes = {event["reason"]: event["note"] for event in seen.values()}
     assert notes == {reason: MESSAGES[Reason(reason)] for reason in notes}
+    assert _counts(house, "moorage_suspend_seconds_count", "cause")["ZeroBalance"] >= 1
+    resumed = _counts(house, "moorage_resume_seconds_count", "path")
+    assert resumed.keys() >= {"New", "Volume"}
+    assert _counts(house, "moorage_events_total", "result")["Written"] >= len(LIFE)
     told = house.kubectl("describe", "agent", "-n", tenant.namespace, helper.name)
     assert MESSAGES[Reason.ZERO_BALANCE] in told
+
+
+def _counts(house: House, metric: str, label: str) -> dict[str, float]:
+    """The values of a metric by one label."""
+    return {labels[label]: value for labels, value in house.metric(metric)}
 
 
 def _times(events: Any) -> dict[str, int]:
