@@ -38,6 +38,7 @@ def _run(name: str) -> int:
     from moorage.model.errors import LostLeadership, MoorageError  # noqa: PLC0415
 
     log = logging.getLogger("moorage")
+    logs.set_up_logging("INFO")  # first of all: from here on nothing leaves the process in another way
     try:
         settings = knobs.load(os.environ)
         logs.set_up_logging(settings.log_level)

@@ -19,10 +19,17 @@ ROOT_KEY_BYTES = 32
 # The settings that each keeper of root keys, and each kind of object store, cannot do without.
 ROOT_KEY_NEEDS = {"file": ("root_key_file",), "aws-kms": ("kms_keys",)}
 STORE_NEEDS = {"s3": ("store_endpoint", "store_access_key"), "filesystem": ("store_folder", "mover_api_url")}
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(Exception):
     """A setting is missing, unknown or not usable; the text says which, and what it should be."""
+
+
+def _level(text: str) -> str:
+    if text not in LEVELS:
+        raise ValueError(f"must be one of {', '.join(LEVELS)}")
+    return text
 
 
 def _store_kind(text: str) -> str:
@@ -122,7 +129,7 @@ class Settings:
         ("0.0.0.0", 8081),  # noqa: S104  # a pod's own address
         "Address of the operator's probes.",
     )
-    log_level: str = _knob(str, "INFO", "DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = _knob(_level, "INFO", "DEBUG, INFO, WARNING or ERROR.")
     reconcile_workers: int = _knob(values.count, 32, "Reconciles that may run at once.")
     reconcile_per_tenant: int = _knob(values.count, 8, "Reconciles of one tenant that may run at once.")
 
