@@ -141,6 +141,8 @@ def _settings() -> dict[str, Any]:
 def _knob(default: object) -> dict[str, Any]:
     """What fits a knob: its text as in the environment, or the same as YAML reads it."""
     match default:
+        case bool():
+            return {"type": ["boolean", "string"], "pattern": "^(true|false)$"}
         case int():
             return {"type": ["integer", "string"], "pattern": "^-?[0-9]+$"}
         case dict():

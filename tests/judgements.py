@@ -66,6 +66,7 @@ AGENT_NOT_READY: dict[Reason, Judgement] = {
             *(Reason.SCHEDULE_INVALID, Reason.SNAPSHOT_NOT_FOUND, Reason.VOLUME_TOO_SMALL, Reason.NOT_A_TENANT),
             *(Reason.NAME_TAKEN, Reason.EVICTED, Reason.EPHEMERAL_STORAGE_FULL, Reason.VOLUME_LOST),
             *(Reason.SNAPSHOT_FAILED, Reason.RESTORE_FAILED, Reason.PURGED, Reason.SANDBOX_UNAVAILABLE),
+            Reason.NETWORK_POLICY_NOT_ENFORCED,
         ),
         Judgement.DEGRADED,
     ),

@@ -103,6 +103,7 @@ class Settings:
     )
     platform_namespace: str = _knob(str, "moorage-system", "Core namespace the platform's own pods run in.")
     egress_denied: list[str] = _knob(values.ranges, [], "Ranges no agent may reach: the nodes', pods' and services'.")
+    network_gate: bool = _knob(values.switch, True, "Whether agents start only once their network is seen closed.")
     ingress_from: network.Pods | None = _knob(
         values.pods, None, "Who may connect to agents: {namespace, labels} of the ingress controller's pods."
     )
@@ -216,6 +217,7 @@ def platform(settings: Settings) -> Platform:
         network=NetworkOffer(
             platform_namespace=settings.platform_namespace,
             denied=tuple(settings.egress_denied),
+            gate=settings.network_gate,
             ingress=settings.ingress_from,
         ),
         sandbox_runtime_class=settings.sandbox_runtime_class or None,

@@ -1,6 +1,6 @@
 """What should exist for one agent: its files, its volume, its service and its pod."""
 
-from moorage.desired import metadata, pod
+from moorage.desired import gate, metadata, pod
 from moorage.desired.metadata import Manifest
 from moorage.model import names, quantity
 from moorage.model.agent import Agent, EnvVar, Http
@@ -161,7 +161,8 @@ def _pod(agent: Agent, volume_generation: int, incarnation: int, platform: Platf
     meta["annotations"] = {names.ANNOTATION_SPEC_HASH: pod_hash(agent, platform)}
     # The node asks; the operator needs no way into tenants' pods for it.
     patience = pod.STOP_GRACE_SECONDS + (agent.spec.quiesce.timeout_seconds if agent.spec.quiesce else 0)
-    spec = pod.spec(container, volumes, platform, restart_policy="Always", stop_seconds=patience)
+    closed = gate.container(platform.mover.image, container["resources"]) if platform.network.gate else None
+    spec = pod.spec(container, volumes, platform, restart_policy="Always", stop_seconds=patience, before=closed)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 

@@ -26,9 +26,13 @@ def spec(
     *,
     restart_policy: str,
     stop_seconds: int = STOP_GRACE_SECONDS,
+    before: Manifest | None = None,
     **extra: Any,
 ) -> Manifest:
-    """A pod spec with one container under the complete `restricted` profile; `extra` adds fields, the baseline wins."""
+    """A pod spec with one container under the complete `restricted` profile, and one that has to end `before` it.
+
+    `extra` adds fields, the baseline wins.
+    """
     hardened: Manifest = {
         "restartPolicy": restart_policy,
         "terminationGracePeriodSeconds": stop_seconds,
@@ -46,6 +50,8 @@ def spec(
         "containers": [_container(container)],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE_LIMIT}}, *volumes],
     }
+    if before is not None:
+        hardened["initContainers"] = [_container(before)]
     if platform.node_selector:
         hardened["nodeSelector"] = dict(platform.node_selector)
     return extra | hardened | sandbox(platform)

@@ -5,7 +5,7 @@ from datetime import datetime
 from moorage.kube import ends
 from moorage.kube.objects import ContainerStatus, Job, Live, Owner, Pod
 from moorage.model import quantity
-from moorage.model.names import CORE_NAMESPACE_PREFIX, GROUP, LABEL_TENANT_UID, Key, PodUid
+from moorage.model.names import CORE_NAMESPACE_PREFIX, GATE_CONTAINER, GROUP, LABEL_TENANT_UID, Key, PodUid
 from moorage.model.observation import JobOutcome, JobView, PodPhase, PodView, VolumeView
 
 AGENT_CONTAINER = "agent"
@@ -57,6 +57,15 @@ def waiting_reason(pod: Pod) -> str | None:
     return (waiting.reason or None) if waiting is not None else None
 
 
+def gate_refused(pod: Pod) -> bool:
+    """Whether the gate before the agent gave up on the network, and has not opened since."""
+    for status in pod.status.init_container_statuses:
+        ended = status.state.terminated or status.last_state.terminated
+        if status.name == GATE_CONTAINER and ended is not None:
+            return ended.exit_code != 0
+    return False
+
+
 def is_ready(pod: Pod) -> bool:
     """Whether the pod passes its readiness probe."""
     return any(item.type == "Ready" and item.status == "True" for item in pod.status.conditions)
@@ -77,6 +86,7 @@ def matters(pod: Pod) -> tuple[object, ...]:
         is_ready(pod),
         pod.metadata.deleting,
         waiting_reason(pod),
+        gate_refused(pod),
         agent_container(pod).container_id,
         final_end_of(pod),
         is_unschedulable(pod),
@@ -102,6 +112,7 @@ def pod_view(pod: Pod, *, started_at: datetime | None, node_ready: bool, node_lo
         started_at=started_at,
         ended_at=final_end_of(pod),
         waiting_reason=waiting_reason(pod),
+        gate_refused=gate_refused(pod),
         unschedulable=is_unschedulable(pod),
         restarts=status.restart_count,
         last_exit=ends.last_exit(pod, status),

@@ -29,6 +29,7 @@ BAD = frozenset(
         Reason.RUNTIME_UNKNOWN,
         Reason.SIZE_UNKNOWN,
         Reason.SANDBOX_UNAVAILABLE,
+        Reason.NETWORK_POLICY_NOT_ENFORCED,
         Reason.CRASH_LOOP,
         Reason.UNSCHEDULABLE,
         Reason.QUOTA_EXCEEDED,

@@ -137,6 +137,8 @@ def _of_pod(pod: PodView) -> Verdict:
 def _not_ready(pod: PodView) -> Reason:
     if pod.unschedulable:
         return Reason.UNSCHEDULABLE
+    if pod.gate_refused:
+        return Reason.NETWORK_POLICY_NOT_ENFORCED
     if pod.waiting_reason is not None:
         return WAITING.get(pod.waiting_reason, Reason.POD_STARTING)
     return Reason.POD_NOT_READY if pod.phase is PodPhase.RUNNING else Reason.POD_STARTING

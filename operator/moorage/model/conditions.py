@@ -49,6 +49,7 @@ class Reason(StrEnum):
     NOT_A_TENANT = "NotATenant"
     ISOLATION_PENDING = "IsolationPending"
     SANDBOX_UNAVAILABLE = "SandboxUnavailable"
+    NETWORK_POLICY_NOT_ENFORCED = "NetworkPolicyNotEnforced"
     NAME_TAKEN = "NameTaken"
     NODE_UNREACHABLE = "NodeUnreachable"
     # Agent, health
@@ -120,6 +121,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.NOT_A_TENANT: "This namespace does not belong to a tenant; create a moorage.dev Namespace and use its core namespace.",
     Reason.ISOLATION_PENDING: "The tenant's core namespace is not closed yet; nothing starts there until it is.",
     Reason.SANDBOX_UNAVAILABLE: "The tenant is Sandboxed, and this platform has no sandbox runtime; nothing new starts.",
+    Reason.NETWORK_POLICY_NOT_ENFORCED: "The cluster does not enforce the network policies of this agent's pod; it is not started, and tried again.",
     Reason.NAME_TAKEN: "Another object that this platform does not own already has the name this one needs.",
     Reason.NODE_UNREACHABLE: "The node of the agent's pod does not answer; nothing is charged or deleted until it is back.",
     Reason.HEALTHY: "Nothing has gone wrong with the agent lately.",

@@ -52,6 +52,9 @@ COMPONENT_MOVER = "mover"
 # The policy without which nothing starts in a core namespace.
 DEFAULT_DENY = "moorage-default-deny"
 
+# The init container of an agent's pod that waits until the network is closed.
+GATE_CONTAINER = "gate"
+
 MOVER_SERVICE_ACCOUNT = "moorage-mover"
 MOVER_AUDIENCE = "moorage-mover"
 

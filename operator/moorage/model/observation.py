@@ -45,6 +45,7 @@ class PodView:
     started_at: datetime | None  # start of the first container run of this pod
     ended_at: datetime | None  # finishedAt of a terminated container that will not run again
     waiting_reason: str | None  # CrashLoopBackOff, ImagePullBackOff, ErrImagePull, CreateContainerConfigError, ...
+    gate_refused: bool = False  # the network was still open when the gate before the agent gave up
     unschedulable: bool
     restarts: int
     last_exit: Exit | None  # of its container, or of the pod when that is over; None: it never ended by itself

@@ -32,6 +32,7 @@ class NetworkOffer:
 
     platform_namespace: str = "moorage-system"
     denied: tuple[str, ...] = ()  # ranges of the installation's own, IPv4 and IPv6
+    gate: bool = False  # agents start only once their network is seen to be closed
     ingress: Pods | None = None  # the ingress controller; None: nothing connects to an agent
 
 

@@ -183,3 +183,26 @@ KEYS = {
 @pytest.mark.parametrize(("owner", "namespace", "name", "key"), KEYS.values(), ids=KEYS.keys())
 def test_bell_that_rings_for(owner: Owner | None, namespace: str, name: str, key: Key | None) -> None:
     assert views.owner_key(owner, namespace, name) == key
+
+
+ENDED = {"terminated": {"exitCode": 1}}
+GATES: dict[str, tuple[dict[str, Any], bool]] = {
+    "it runs": ({"state": {"running": {}}}, False),
+    "it has opened": ({"state": {"terminated": {"exitCode": 0}}}, False),
+    "it gave up": ({"state": ENDED}, True),
+    "it gave up and runs again": ({"state": {"running": {}}, "lastState": ENDED}, True),
+    "it gave up and waits": ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ENDED}, True),
+    "it gave up once and has opened since": (
+        {"state": {"terminated": {"exitCode": 0}}, "lastState": ENDED},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "refused"), GATES.values(), ids=GATES.keys())
+def test_gate_has_refused_exactly_when_its_last_word_is_no(status: dict[str, Any], refused: bool) -> None:
+    waits = {"phase": "Pending", "initContainerStatuses": [{"name": "gate", **status}]}
+    seen = pod({"state": {"waiting": {"reason": "PodInitializing"}}}, status=waits)
+    assert views.pod_view(seen, started_at=None, node_ready=True).gate_refused is refused
+    assert (views.matters(seen) != views.matters(pod({"state": {"waiting": {"reason": "PodInitializing"}}},
+                                                     status={"phase": "Pending"}))) is refused  # fmt: skip

@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 import yaml
 
-from moorage.lifecycle import conditions
+from moorage.lifecycle import conditions, verdicts
 from moorage.model import clock
 from moorage.model.agent import Agent
-from moorage.model.conditions import MESSAGES, ConditionType, Reason
+from moorage.model.conditions import MESSAGES, ConditionType, Reason, Status
 from moorage.model.observation import UNKNOWN, Observation, PodPhase
 from moorage.model.record import AgentRecord, AgentState, AttemptState
 from moorage.model.wallet import Standing, Veto
@@ -471,3 +471,11 @@ def test_every_reason_has_one_line_in_the_documentation_and_one_message() -> Non
     documented = re.findall(r"^\| `(\w+)` \|", text, re.M)
     assert sorted(documented) == sorted(reason.value for reason in Reason)
     assert MESSAGES.keys() == set(Reason)
+
+
+def test_an_open_network_is_told_instead_of_a_slow_start() -> None:
+    waits = factories.pod_view(phase=PodPhase.PENDING, ready=False, gate_refused=True, waiting_reason="PodInitializing")
+    verdict = verdicts.ready(
+        factories.agent(), factories.agent_record(), factories.observation(pods=(waits,)), problem=None
+    )
+    assert verdict == (Status.FALSE, Reason.NETWORK_POLICY_NOT_ENFORCED)
