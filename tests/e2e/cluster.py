@@ -14,7 +14,7 @@ Seen = Mapping[str, Manifest]
 
 CALL_SECONDS_MAX = 20
 SOON_SECONDS = 30.0
-APPLY = "fieldManager=e2e&force=true&fieldValidation=Strict"
+MANAGER = "e2e"
 
 # Cluster-scoped kinds have no place for a namespace in their path.
 FOLDERS = {
@@ -51,11 +51,14 @@ class Cluster:
         assert status in (200, 201), answer
         return answer
 
-    def try_apply(self, plural: str, manifest: Manifest) -> tuple[int, Manifest]:
-        """Server-side apply; returns what the server says to it."""
+    def try_apply(
+        self, plural: str, manifest: Manifest, *, manager: str = MANAGER, dry: bool = False
+    ) -> tuple[int, Manifest]:
+        """Server-side apply by a field manager, or only what would come of it; returns what the server says to it."""
         metadata = manifest["metadata"]
         path = f"{_folder(plural, metadata.get('namespace', ''))}/{metadata['name']}"
-        return self._call("PATCH", f"{path}?{APPLY}", manifest, "application/apply-patch+yaml")
+        query = f"fieldManager={manager}&force=true&fieldValidation=Strict{'&dryRun=All' if dry else ''}"
+        return self._call("PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml")
 
     def create(self, plural: str, manifest: Manifest) -> tuple[int, Manifest]:
         """A plain create; returns what the server says to it."""

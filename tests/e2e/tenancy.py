@@ -13,6 +13,10 @@ STOP_SECONDS_MAX = 90.0
 AGENT_PODS = "moorage.dev/component=agent"
 # Enough for every resume: ten minutes of two demo agents.
 PLENTY_MICROS = 10_000_000
+QUIET_SECONDS = 3
+QUIET_TRIES_MAX = 10
+# Of pods, volumes, jobs and quotas the cluster itself writes the status, whenever it comes round to it.
+OURS = ("agents", "domains", "services", "configmaps", "serviceaccounts", "networkpolicies")
 
 
 @dataclass(slots=True)
@@ -58,6 +62,33 @@ class Tenant:
         cluster.until_gone("tenantnamespaces", "", name=self.name, seconds=STOP_SECONDS_MAX)
         cluster.until_gone("namespaces", "", name=self.namespace, seconds=STOP_SECONDS_MAX)
         cluster.until_gone("wallets", "", name=self.name, seconds=STOP_SECONDS_MAX)
+
+    def versions(self) -> dict[tuple[str, str], str]:
+        """The version of every object of the tenant that nobody but us writes."""
+        places = [(plural, self.namespace, {}) for plural in OURS]
+        places += [
+            ("wallets", "", {"fields": f"metadata.name={self.name}"}),
+            ("tenantnamespaces", "", {"fields": f"metadata.name={self.name}"}),
+            ("namespaces", "", {"fields": f"metadata.name={self.namespace}"}),
+        ]
+        found = {}
+        for plural, namespace, selectors in places:
+            for item in self.house.cluster.find_all(plural, namespace, **selectors):
+                found[plural, item["metadata"]["name"]] = item["metadata"]["resourceVersion"]
+        return found
+
+    def until_quiet(self) -> None:
+        """Wait until nothing has been written for a while: what follows a start or a stop has been told."""
+        for _ in range(QUIET_TRIES_MAX):
+            before = self.versions()
+            self.house.cluster.changes("agents", self.namespace, seconds=QUIET_SECONDS)
+            if self.versions() == before:
+                return
+        raise AssertionError(f"something of {self.name} is written again and again")
+
+    def agent_named(self, name: str) -> "Helper":
+        """An agent that may not exist yet."""
+        return Helper(self, name)
 
     def agent(self, name: str = "helper", **spec: Any) -> "Helper":
         """Apply the chatbot with a memory on a volume; `x=1` sets a field of its spec, `x=None` leaves one out."""

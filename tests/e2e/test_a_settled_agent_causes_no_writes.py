@@ -8,8 +8,6 @@ from tests.e2e.tenancy import PLENTY_MICROS, Tenant
 pytestmark = pytest.mark.cluster
 
 SILENCE_SECONDS = 60
-# Of pods, volumes, jobs and quotas the cluster itself writes the status, whenever it comes round to it.
-OURS = ("agents", "services", "configmaps", "serviceaccounts", "networkpolicies")
 
 
 def test_a_settled_agent_causes_no_writes_for_a_minute(house: House, tenant: Tenant, closing: list[Tenant]) -> None:
@@ -28,24 +26,9 @@ def test_a_settled_agent_causes_no_writes_for_a_minute(house: House, tenant: Ten
     )
 
     house.kill_operator()
-    before = versions(house, tenant)
+    before = tenant.versions()
     house.start_operator()
     assert house.cluster.changes("agents", tenant.namespace, seconds=SILENCE_SECONDS) == []
 
     assert house.writes() == {}
-    assert versions(house, tenant) == before
-
-
-def versions(house: House, tenant: Tenant) -> dict[tuple[str, str], str]:
-    """The version of every object of the tenant that nobody but us writes."""
-    places = [(plural, tenant.namespace, "") for plural in OURS]
-    places += [
-        ("wallets", "", tenant.name),
-        ("tenantnamespaces", "", tenant.name),
-        ("namespaces", "", tenant.namespace),
-    ]
-    found = {}
-    for plural, namespace, name in places:
-        for item in house.cluster.find_all(plural, namespace, **({"fields": f"metadata.name={name}"} if name else {})):
-            found[plural, item["metadata"]["name"]] = item["metadata"]["resourceVersion"]
-    return found
+    assert tenant.versions() == before
