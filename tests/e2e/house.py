@@ -39,7 +39,9 @@ class House:
 
     # The command line -------------------------------------------------------------------------------------------
 
-    def moorage(self, *arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    def moorage(
+        self, *arguments: str, env: Mapping[str, str] | None = None, seconds: int = COMMAND_SECONDS_MAX
+    ) -> "subprocess.CompletedProcess[str]":
         """Run the command `moorage` as a person would."""
         ours = {services.DATABASE_VARIABLE: self.database_url, "KUBECONFIG": str(self.layout.kubeconfig)}
         return subprocess.run(
@@ -47,7 +49,7 @@ class House:
             env={**os.environ, **ours, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS_MAX,
+            timeout=seconds,
             check=False,
         )
 
