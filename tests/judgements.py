@@ -55,7 +55,7 @@ AGENT_NOT_READY: dict[Reason, Judgement] = {
         (
             *(Reason.POD_STARTING, Reason.POD_NOT_READY, Reason.POD_REPLACED, Reason.UNSCHEDULABLE, Reason.DRAINING),
             *(Reason.SNAPSHOT_QUEUED, Reason.SNAPSHOTTING, Reason.VERIFYING, Reason.RESTORE_QUEUED),
-            *(Reason.RESTORING, Reason.DELETING, Reason.ISOLATION_PENDING),
+            *(Reason.RESTORING, Reason.DELETING, Reason.ISOLATION_PENDING, Reason.KEYS_UNAVAILABLE),
         ),
         Judgement.PROGRESSING,
     ),

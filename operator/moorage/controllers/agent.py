@@ -1,5 +1,6 @@
 """Reconcile one Agent: observe, decide, act, report."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,8 +25,11 @@ from moorage.model.names import FINALIZER, AgentUid, Key
 from moorage.model.observation import Observation
 from moorage.model.offer import Platform
 from moorage.model.record import AgentRecord, AgentState
+from moorage.model.sealing import KeysUnavailable
 from moorage.store.agents import Agents, NewAgent
 from moorage.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
 
 # A normal start is Ready sooner than this; its interim status would be a write that nobody sees.
 PATIENCE_SECONDS = 5.0
@@ -88,6 +92,11 @@ class AgentController:
                 await self.actuator.act(effect, agent, decision.record)
         except Permanent as refusal:
             reported = await self._report(agent, decision.record, seen, refusal.reason)
+            return _sooner(REFUSED_SECONDS, reported)
+        except KeysUnavailable as error:
+            # Nothing of the snapshot exists yet. An error from here would leave a status that no longer moves.
+            log.warning("a snapshot waits for the root key", extra={"agent": record.uid, "why": str(error)})
+            reported = await self._report(agent, decision.record, seen, Reason.KEYS_UNAVAILABLE)
             return _sooner(REFUSED_SECONDS, reported)
         if decision.again:
             return 0.0

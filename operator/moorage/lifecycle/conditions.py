@@ -50,7 +50,7 @@ def agent_status(
     }
     if record.has_storage or agent.spec.storage is not None:
         said[ConditionType.VOLUME_READY] = verdicts.volume_ready(record, seen)
-        said[ConditionType.SNAPSHOT_READY] = verdicts.snapshot_ready(record)
+        said[ConditionType.SNAPSHOT_READY] = verdicts.snapshot_ready(record, problem)
     status = _status(agent.metadata, said) | _of_pod(agent, record, seen)
     if agent.spec.http is not None:
         service, namespace = names.agent_service(record.name), record.namespace

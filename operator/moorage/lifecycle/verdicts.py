@@ -61,7 +61,7 @@ def ready(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason 
         return UNREADABLE
     if record.state is not AgentState.RUNNING:
         return _not_running(agent, record, seen, problem)
-    if problem is not None:
+    if problem is not None and problem is not Reason.KEYS_UNAVAILABLE:  # without keys, what runs runs on
         return Status.FALSE, problem
     pod = decision.current_pod(record, seen.pods)
     if pod is not None:
@@ -81,11 +81,13 @@ def suspended(agent: Agent, record: AgentRecord, seen: Observation, problem: Rea
     if record.state in AT_REST:
         at_rest = why is not Reason.POD_STARTING and why is not Reason.RESTORING
         return Status.TRUE if at_rest else Status.FALSE, why
-    return Status.FALSE, _on_the_way(record, seen)
+    return Status.FALSE, _on_the_way(record, seen, problem)
 
 
-def snapshot_ready(record: AgentRecord) -> Verdict:
-    """SnapshotReady: a verified snapshot exists, and no newer one is being made."""
+def snapshot_ready(record: AgentRecord, problem: Reason | None) -> Verdict:
+    """SnapshotReady: a verified snapshot exists, and no newer one is being made, or waits to be."""
+    if problem is Reason.KEYS_UNAVAILABLE:
+        return Status.FALSE, problem
     if record.state is AgentState.SNAPSHOTTING:
         return Status.FALSE, _moving(record)
     if record.state is AgentState.VERIFYING:
@@ -147,7 +149,7 @@ def _not_ready(pod: PodView) -> Reason:
 def _not_running(agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None) -> Verdict:
     if record.state in AT_REST:
         return Status.FALSE, _why_down(agent, record, problem)
-    why = _on_the_way(record, seen)
+    why = _on_the_way(record, seen, problem)
     return Status.UNKNOWN if why is Reason.NODE_UNREACHABLE else Status.FALSE, why
 
 
@@ -168,7 +170,9 @@ def _why_down(agent: Agent, record: AgentRecord, problem: Reason | None) -> Reas
     return Reason.RESTORING if record.state is AgentState.ARCHIVED else Reason.POD_STARTING
 
 
-def _on_the_way(record: AgentRecord, seen: Observation) -> Reason:
+def _on_the_way(record: AgentRecord, seen: Observation, problem: Reason | None) -> Reason:
+    if problem is Reason.KEYS_UNAVAILABLE:
+        return problem
     match record.state:
         case AgentState.SNAPSHOTTING | AgentState.RESTORING:
             return _moving(record)

@@ -73,6 +73,7 @@ class Reason(StrEnum):
     DELETING = "Deleting"
     DRAINING = "Draining"
     SNAPSHOT_QUEUED = "SnapshotQueued"
+    KEYS_UNAVAILABLE = "KeysUnavailable"
     SNAPSHOTTING = "Snapshotting"
     VERIFYING = "Verifying"
     SNAPSHOT_FAILED = "SnapshotFailed"
@@ -142,6 +143,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.DELETING: "The agent is being deleted; its data is kept as a snapshot for the grace period.",
     Reason.DRAINING: "The agent's pod is being stopped.",
     Reason.SNAPSHOT_QUEUED: "The agent's data is safe on its volume; its snapshot waits for its turn.",
+    Reason.KEYS_UNAVAILABLE: "The platform cannot reach its keys at the moment; nothing is lost, and the snapshot follows when it can.",
     Reason.SNAPSHOTTING: "The agent's data is being written to an encrypted snapshot.",
     Reason.VERIFYING: "The snapshot is being read back and checked.",
     Reason.SNAPSHOT_FAILED: "The snapshot failed; the volume is kept and the snapshot is tried again.",

@@ -23,6 +23,7 @@ from moorage.model.observation import Observation, PodPhase, PodView, VolumeView
 from moorage.model.record import AgentRecord
 from moorage.observability import Metrics
 from moorage.providers.recorded_notices import RecordedNotices
+from moorage.services.keyring import Keyring
 from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
 from moorage.store.agents import Agents
@@ -205,7 +206,7 @@ def _agent(uid: str, **spec: Any) -> Agent:
 
 
 @contextlib.asynccontextmanager
-async def open_stage(world: World, **spec: Any) -> AsyncIterator[Stage]:
+async def open_stage(world: World, *, keyring: Keyring | None = None, **spec: Any) -> AsyncIterator[Stage]:
     """A stage whose agent has no pod yet."""
     await world.wallet(micros=CREDITS_MICROS)
     uid = await world.agent("helper")
@@ -217,7 +218,7 @@ async def open_stage(world: World, **spec: Any) -> AsyncIterator[Stage]:
     paper, agents, platform = Paper(), Agents(world.database), factories.platform()
     fakes: Any = {"client": paper, "applier": paper, "copies": None}
     no_store: Any = None  # an attempt begins without asking it
-    snapshots = Snapshots(database=world.database, store=no_store, keyring=keys.keyring(world.database))
+    snapshots = Snapshots(database=world.database, store=no_store, keyring=keyring or keys.keyring(world.database))
     purges = Purges(rows=PurgeRows(world.database), store=no_store, notices=RecordedNotices(), metrics=Metrics())
     actuator = Actuator(
         **fakes, agents=agents, ledger=world.ledger, meters=world.meters, snapshots=snapshots, platform=platform,
