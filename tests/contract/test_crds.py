@@ -261,6 +261,18 @@ BAD: list[tuple[str, Manifest, str]] = [
     ("wallet", {"spendLimit": {"perDay": "1" * 14}}, "may not be more than 13"),
     *(("wallet", {"spendLimit": {"perDay": text}}, "spendLimit.perDay must be a positive") for text in NO_AMOUNTS),
     ("wallet", {"displayName": "x" * 101}, "may not be more than 100"),
+    (
+        "agent",
+        {"env": [{"name": "A", "secretKeyRef": {"name": "../x", "key": "a"}}]},
+        "secretKeyRef.name must be the bare name of a Secret",
+    ),
+    (
+        "agent",
+        {"env": [{"name": "A", "secretKeyRef": {"name": "x", "key": "../a"}}]},
+        "secretKeyRef.key has only letters, digits",
+    ),
+    ("namespace", {"walletRef": {"name": "a/b"}}, "walletRef.name must be the bare name of a Wallet"),
+    ("domain", {"agentRef": {"name": "mn-other/a"}}, "agentRef.name must be the bare name of an Agent"),
     ("namespace", {"walletRef": None}, "spec.walletRef: Required value"),
     ("namespace", {"quota": {"cpu": "0"}}, "quota.cpu must be a positive quantity such as 8"),
     ("namespace", {"quota": {"memory": "-1Gi"}}, "quota.memory must be a positive quantity such as 16Gi"),
