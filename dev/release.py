@@ -33,15 +33,15 @@ def of_rights_only() -> Installation:
     return Installation({**nobody, "store": {"endpoint": "http://nowhere.invalid"}}, {})
 
 
-def install(layout: Layout, wanted: Installation, *, wait: bool) -> None:
-    """Install or upgrade both charts; with `wait` until operator and API are ready."""
+def install(layout: Layout, wanted: Installation, *, wait: bool, charts: Path | None = None) -> None:
+    """Install or upgrade both charts, this folder's unless told; with `wait` until operator and API are ready."""
     toolchain.ensure(layout, "helm")
     objects = [_namespace(), *(_secret(name, content) for name, content in wanted.secrets.items())]
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     cluster.kubectl(layout, "apply", "--server-side", "--force-conflicts", "-f", "-", input=given)
     values = layout.run / "platform" / "values.yaml"
     secret_files.write(values, json.dumps(wanted.values).encode())
-    charts = layout.root / "charts"
+    charts = charts or layout.root / "charts"
     _upgrade(layout, f"{NAME}-crds", charts / "moorage-crds")
     kinds = [str(path) for path in sorted((layout.root / "crds").glob("*.yaml"))]
     established = ["wait", "--for=condition=Established", "--timeout=60s"]
@@ -95,11 +95,17 @@ def local(layout: Layout, settings: Mapping[str, str], image: str) -> Installati
     return Installation(values, secrets)
 
 
+def helm(layout: Layout, *arguments: str) -> str:
+    """Run helm as administrator in the platform's namespace, and return what it printed."""
+    return processes.run(
+        [str(layout.bin / "helm"), f"--kubeconfig={layout.kubeconfig}", f"--namespace={NAMESPACE}", *arguments]
+    )
+
+
 def _upgrade(layout: Layout, name: str, chart: Path, *options: str) -> None:
-    helm = [str(layout.bin / "helm"), f"--kubeconfig={layout.kubeconfig}", f"--namespace={NAMESPACE}"]
     # What an earlier version of this folder applied by other means belongs to the release from now on.
     ours = ["--install", "--take-ownership", "--force-conflicts", f"--history-max={REVISIONS_KEPT}"]
-    processes.run([*helm, "upgrade", name, str(chart), *ours, *options])
+    helm(layout, "upgrade", name, str(chart), *ours, *options)
 
 
 def _namespace() -> dict[str, Any]:
