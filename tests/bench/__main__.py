@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dev.trouble import Trouble
-from tests.bench import aside, burst, contestants, crowd, idle, lives, masses, report, rig
+from tests.bench import aside, burst, contestants, crowd, idle, installing, lives, masses, report, rig, scale
 from tests.bench.rig import Rig
 
-NEED_THE_FAKE_NODE = ("burst", "steady", "restart", "masses")
-NEED_IMAGES = ("zero", "crowd")
+NEED_THE_FAKE_NODE = ("burst", "steady", "restart", "masses", "scale")
+NEED_IMAGES = ("zero", "crowd", "install")
 NEED_NO_CLUSTER = tuple(aside.ALL)
 NAMES = (*NEED_THE_FAKE_NODE, *NEED_IMAGES, *NEED_NO_CLUSTER)
 FULL_COUNT, QUICK_COUNT = 1000, 200
@@ -67,6 +67,11 @@ def _on_the_cluster(found: Rig, wanted: list[str], arguments: argparse.Namespace
         yield crowd.run(found, count=10 if quick else CROWD_COUNT)
     if "masses" in wanted:
         yield masses.run(found, count=40 if quick else MASSES_COUNT)
+    if "install" in wanted:
+        yield installing.run(found, count=MASSES_COUNT, rounds=1 if quick else 5)
+    if "scale" in wanted:
+        many = arguments.count or (scale.QUICK_COUNT if quick else scale.FULL_COUNT)
+        yield scale.run(found, count=many, rounds=1 if quick else 3, seconds=30.0 if quick else 120.0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections import Counter
+from typing import Any  # manifests
 
 from dev import processes, progress
 from tests.bench import contestants, meters, outcomes, report, rig
@@ -19,6 +20,9 @@ from tests.bench.wire import IN_FLIGHT, Event, Wire
 TRAIL_SECONDS = 3.0
 PROFILED_SECONDS = 15
 READY_SECONDS_MAX = 600
+SLOWEST_PER_SECOND = 5
+
+Batches = list[list[tuple[str, dict[str, Any]]]]
 
 
 def run(found: Rig, *, count: int, rounds: int, names: list[str]) -> Section:
@@ -39,11 +43,11 @@ def run(found: Rig, *, count: int, rounds: int, names: list[str]) -> Section:
     return Section("burst", rows, notes + [outcomes.writes(rounded, name) for name in names])
 
 
-def fill(found: Rig, count: int) -> None:
+def fill(found: Rig, count: int, *, raised: bool = False) -> Outcome:
     """So many plain Agents, all Ready."""
     with progress.step(f"{count} agents"):
-        prepare(found)
-        found.inside(functools.partial(_measure, found, contestants.ALL["agent"], count))
+        prepare(found, raised=raised)
+        return found.inside(functools.partial(_measure, found, contestants.ALL["agent"], count))
 
 
 def prepare(found: Rig, *, raised: bool = False) -> None:
@@ -70,11 +74,7 @@ async def _measure(found: Rig, contestant: Contestant, count: int) -> Outcome:
         own = await wire.text(OPERATOR_METRICS)
         profile = _begin_profile(found, wire)
         cpu = meters.cpu_seconds(found.layout)
-        version = await wire.version(contestant.watched)
-        async with asyncio.timeout(READY_SECONDS_MAX):
-            ready = asyncio.create_task(wire.first_times(contestant.watched, version, count, _is_ready))
-            sent = await wire.create_all(batches)
-            seen = await ready
+        sent, seen = await until_ready(wire, contestant.watched, batches)
         await _end_profile(found, profile)
         await asyncio.sleep(TRAIL_SECONDS)
         used = meters.spent(cpu, meters.cpu_seconds(found.layout))
@@ -93,6 +93,16 @@ async def _measure(found: Rig, contestant: Contestant, count: int) -> Outcome:
     )
 
 
+async def until_ready(wire: Wire, path: str, batches: Batches) -> tuple[dict[str, float], dict[str, float]]:
+    """Create them all at once; by name when each was sent, and when it was seen Ready in its collection."""
+    version, count = await wire.version(path), len(batches)
+    ours = {objects[-1][1]["metadata"]["name"] for objects in batches}  # others may be there, and change
+    async with asyncio.timeout(max(READY_SECONDS_MAX, count / SLOWEST_PER_SECOND)):
+        ready = asyncio.create_task(wire.first_times(path, version, count, lambda event: _is_ready(event, ours)))
+        sent = await wire.create_all(batches)
+        return sent, await ready
+
+
 def _begin_profile(found: Rig, wire: Wire) -> asyncio.Task[bytes] | None:
     if found.profile is None:
         return None
@@ -105,8 +115,8 @@ async def _end_profile(found: Rig, profile: asyncio.Task[bytes] | None) -> None:
         await asyncio.to_thread(found.profile.with_suffix(".apiserver.pprof").write_bytes, await profile)
 
 
-def _is_ready(event: Event) -> bool:
-    return event.object.holds("Ready")
+def _is_ready(event: Event, ours: set[str]) -> bool:
+    return event.object.metadata.name in ours and event.object.holds("Ready")
 
 
 def _each(counted: Counter[str], count: int) -> dict[str, float]:

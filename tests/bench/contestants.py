@@ -63,8 +63,8 @@ class Contestant:
     def batches(self, count: int, settings: Mapping[str, str]) -> list[list[tuple[str, Manifest]]]:
         """For each of so many, the objects to create one after the other; the last one becomes Ready."""
         if self.ours:
-            return [[(self.watched, _agent(number, self.spec))] for number in range(count)]
-        return [_objects(_agent(number, self.spec), settings) for number in range(count)]
+            return [[(self.watched, agent(f"a{number:05}", CORE, self.spec))] for number in range(count)]
+        return [_objects(agent(f"a{number:05}", CORE, self.spec), settings) for number in range(count)]
 
 
 _AGENT = Contestant("agent", {}, ours=True, beside="bare pod", rate_at_least=0.65, writes_at_most=3)
@@ -93,19 +93,20 @@ ALL = {
 }
 
 
-def _agent(number: int, spec: Mapping[str, Any]) -> Manifest:
+def agent(name: str, namespace: str, spec: Mapping[str, Any]) -> Manifest:
+    """An Agent of the smallest kind, with more in its spec."""
     return {
         "apiVersion": names.API_VERSION,
         "kind": "Agent",
-        "metadata": {"name": f"a{number:05}", "namespace": CORE},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"runtime": "chatbot", "size": "bench", **spec},
     }
 
 
-def _objects(agent: Manifest, settings: Mapping[str, str]) -> list[tuple[str, Manifest]]:
+def _objects(given: Manifest, settings: Mapping[str, str]) -> list[tuple[str, Manifest]]:
     """The very objects an Agent would get, but nobody's."""
-    number = int(agent["metadata"]["name"].removeprefix("a"))
-    identified = {**agent, "metadata": {**agent["metadata"], "uid": f"00000000-0000-4000-8000-{number:012}"}}
+    number = int(given["metadata"]["name"].removeprefix("a"))
+    identified = {**given, "metadata": {**given["metadata"], "uid": f"00000000-0000-4000-8000-{number:012}"}}
     made = desired_agent.children(
         agents.from_manifest(identified),
         volume_generation=1,

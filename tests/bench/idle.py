@@ -51,29 +51,34 @@ def steady(rig: Rig, *, count: int, seconds: float) -> Section:
     """Watch them do nothing; then watch the cluster without an operator."""
     with progress.step(f"{count} idle agents for {seconds:.0f} s, and {seconds / 2:.0f} s without operator"):
         time.sleep(CALM_SECONDS)
-        calm = rig.inside(lambda: _calm(rig, seconds))
+        quiet = rig.inside(lambda: calm(rig, seconds))
         rig.stop_operator()
         time.sleep(5.0)
-        alone = rig.inside(lambda: _calm(rig, seconds / 2, with_operator=False))
-    minutes = calm.seconds / 60
+        alone = rig.inside(lambda: calm(rig, seconds / 2, with_operator=False))
+    minutes = quiet.seconds / 60
     rows = [
-        Row("writes of the operator to the API", [calm.writes / minutes], "/min", at_most=0.0),
-        Row("operator CPU, of one core", [calm.percent("operator")], "%", at_most=1.0),
+        Row("writes of the operator to the API", [quiet.writes / minutes], "/min", at_most=0.0),
+        Row("operator CPU, of one core", [quiet.percent("operator")], "%", at_most=1.0),
         *(
             Row(
-                f"{name} CPU, of one core", [calm.percent(name)], "%", beside=[alone.percent(name)], beside_what=WITHOUT
+                f"{name} CPU, of one core",
+                [quiet.percent(name)],
+                "%",
+                beside=[alone.percent(name)],
+                beside_what=WITHOUT,
             )
             for name in ("kube-apiserver", "etcd", "postgres")
         ),
     ]
-    everybody = ", ".join(f"{name} {each * 60 / calm.seconds:.1f}" for name, each in calm.server_writes.items())
+    everybody = ", ".join(f"{name} {each * 60 / quiet.seconds:.1f}" for name, each in quiet.server_writes.items())
     notes = [
-        f"{count} agents without storage and http, {calm.seconds:.0f} s, beginning {CALM_SECONDS:.0f} s after Ready"
+        f"{count} agents without storage and http, {quiet.seconds:.0f} s, beginning {CALM_SECONDS:.0f} s after Ready"
     ]
     return Section("steady", rows, [*notes, f"writes of everybody per minute: {everybody}"])
 
 
-async def _calm(rig: Rig, seconds: float, *, with_operator: bool = True) -> Calm:
+async def calm(rig: Rig, seconds: float, *, with_operator: bool = True) -> Calm:
+    """What a stretch of time cost in which nobody asked for anything."""
     async with Wire.connect(rig.layout, rig.token) as wire:
 
         async def own() -> int:
@@ -95,13 +100,13 @@ def restart(rig: Rig, *, count: int, rounds: int) -> Section:
     }
     with progress.step("start after a while without operator"):
         rig.stop_operator()
-        after_absence = _start(rig, count)
+        after_absence = started(rig, count)
     starts: dict[str, list[Start]] = {way: [] for way in ways}
     for number in range(rounds):
         for way, stop in ways.items():
             with progress.step(f"restart {number + 1}, {way}"):
                 stop()
-                starts[way].append(_start(rig, count))
+                starts[way].append(started(rig, count))
     rows = [row for way, found in starts.items() for row in _rows(way, found)]
     written = sum((each.writes for found in starts.values() for each in found), Counter[str]())
     notes = [
@@ -126,7 +131,8 @@ def _listed(writes: Counter[str]) -> str:
     return ", ".join(f"{number} × {name}" for name, number in writes.most_common()) or "nothing"
 
 
-def _start(rig: Rig, count: int) -> Start:
+def started(rig: Rig, count: int) -> Start:
+    """Start the operator, and follow it until it has looked at so many agents."""
     began = time.monotonic()
     rig.launch_operator(rig.settings(**SETTINGS))
     return rig.inside(lambda: _followed(rig, count, began))

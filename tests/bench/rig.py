@@ -67,7 +67,7 @@ class Rig:
 
     def settings(self, **wanted: Any) -> dict[str, str]:  # Any: whatever becomes JSON
         """The operator's settings; keyword arguments are settings without their prefix, texts or JSON values."""
-        given = {f"MOORAGE_{name.upper()}": _text(value) for name, value in wanted.items()}
+        given = {f"MOORAGE_{name.upper()}": text(value) for name, value in wanted.items()}
         return environment.of_programs(self.layout, self.platform_image, self.agent_image) | given
 
     def inside(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -138,7 +138,7 @@ class Rig:
         """A funded wallet and a tenant with room for everything."""
         await wire.call("POST", kinds.collection_path(kinds.WALLET), wallet())
         await wire.call("POST", kinds.collection_path(kinds.TENANT_NAMESPACE), tenant(agents))
-        await eventually("the tenant's readiness", 60, lambda: self._ready(wire, kinds.TENANT_NAMESPACE, TENANT))
+        await eventually("the tenant's readiness", 60, lambda: self.ready(wire, kinds.TENANT_NAMESPACE, TENANT))
         await self.grant(micros)
         # The quota controller must have looked, or the first pods are refused.
         await eventually("the quotas", 60, lambda: _quotas_counted(wire))
@@ -153,7 +153,8 @@ class Rig:
         finally:
             await database.close()
 
-    async def _ready(self, wire: Wire, kind: Kind, name: str, namespace: str = "") -> bool:
+    async def ready(self, wire: Wire, kind: Kind, name: str, namespace: str = "") -> bool:
+        """Whether an object says that it is Ready."""
         found = await wire.get(kinds.object_path(kind, namespace, name))
         said = found.get("status", {}).get("conditions", [])
         return any(each["type"] == "Ready" and each["status"] == "True" for each in said)
@@ -235,11 +236,11 @@ def wallet() -> dict[str, Any]:
     return {"apiVersion": names.API_VERSION, "kind": "Wallet", "metadata": {"name": TENANT}, "spec": {}}
 
 
-def tenant(agents: int) -> dict[str, Any]:
-    """The one tenant."""
+def tenant(agents: int, name: str = TENANT) -> dict[str, Any]:
+    """A tenant of the one wallet."""
     quota = {"agents": agents, "cpu": "1000", "memory": "4Ti", "storage": "100Ti"}
     spec = {"walletRef": {"name": TENANT}, "quota": quota}
-    return {"apiVersion": names.API_VERSION, "kind": "Namespace", "metadata": {"name": TENANT}, "spec": spec}
+    return {"apiVersion": names.API_VERSION, "kind": "Namespace", "metadata": {"name": name}, "spec": spec}
 
 
 def bare_namespace() -> dict[str, Any]:
@@ -296,5 +297,6 @@ async def _namespaces_gone(wire: Wire) -> bool:
     return not any([await exists(wire, f"/api/v1/namespaces/{name}") for name in (CORE, BARE)])
 
 
-def _text(value: Any) -> str:  # Any: whatever becomes JSON
+def text(value: Any) -> str:  # Any: whatever becomes JSON
+    """A setting as its variable holds it."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -24,8 +24,8 @@ import msgspec
 from dev.postgres import Postgres
 from moorage.model.record import AttemptKind, AttemptState
 from moorage.services.key_export import export
+from moorage.store.attempt_row import AttemptRow
 from moorage.store.migrate import migrate
-from moorage.store.snapshots import AttemptRow
 from tests.bench import restic
 from tests.integration.snapshots.world import EPOCH, ROOT, World, open_world
 from tests.store_server import VersityGateway

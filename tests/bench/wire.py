@@ -46,6 +46,10 @@ class Thing(msgspec.Struct):
     metadata: Metadata
     status: Status = msgspec.field(default_factory=Status)
 
+    def has(self, condition: str) -> bool:
+        """Whether a condition was judged, in whatever way."""
+        return any(each.type == condition for each in self.status.conditions)
+
     def holds(self, condition: str) -> bool:
         """Whether a condition is True."""
         return any(each.type == condition and each.status == "True" for each in self.status.conditions)

@@ -1,0 +1,90 @@
+"""Ten thousand Agents, and one tenant with five thousand broken ones, under a single operator."""
+
+import asyncio
+import time
+from typing import Any  # manifests
+
+from dev import progress
+from moorage.kube import kinds
+from moorage.model import names
+from tests.bench import burst, contestants, idle, meters, report, rig
+from tests.bench.report import Row, Section
+from tests.bench.rig import Rig
+from tests.bench.wire import Wire, eventually
+
+FULL_COUNT, QUICK_COUNT = 10_000, 1_000
+SAMPLE = 200
+NOISY = "noisy"
+NOISY_CORE = names.core_namespace(NOISY)
+# A settled cluster: nothing of the burst is left in anybody's queues.
+SETTLE_SECONDS = 60.0
+RESIDENT_MB_AT_MOST = 300.0
+CONVERGED_SECONDS_AT_MOST = 20.0
+STEADY_PERCENT_AT_MOST = 5.0
+SLOWER_AT_MOST = 2.0
+
+
+def run(found: Rig, *, count: int, rounds: int, seconds: float) -> Section:
+    """Fill, watch, restart; then let one tenant make half as many Agents that can never run."""
+    noisy = count // 2
+    burst.fill(found, count, raised=True)
+    with progress.step(f"{count} idle agents for {seconds:.0f} s"):
+        time.sleep(SETTLE_SECONDS)
+        calm = found.inside(lambda: idle.calm(found, seconds))
+        now, most = (mib * (1 << 20) / 1e6 for mib in meters.resident_mib(found.layout, "operator"))
+    starts = []
+    for number in range(rounds):
+        with progress.step(f"restart {number + 1}, killed"):
+            found.stop_operator(grace_seconds=0)
+            starts.append(idle.started(found, count))
+    after = meters.resident_mib(found.layout, "operator")[1] * (1 << 20) / 1e6
+    with progress.step(f"{SAMPLE} agents beside a quiet tenant, then beside {noisy} broken ones"):
+        alone, beside, other = found.inside(lambda: _beside_a_noisy_tenant(found, noisy))
+    rows = [
+        Row(f"operator memory with {count} agents", [now, after], "MB", at_most=RESIDENT_MB_AT_MOST),
+        Row("operator memory, most in the burst", [most], "MB"),
+        Row("operator CPU, steady, of one core", [calm.percent("operator")], "%", at_most=STEADY_PERCENT_AT_MOST),
+        Row("writes of the operator to the API, steady", [calm.writes * 60 / calm.seconds], "/min", at_most=0.0),
+        Row("killed: start → all Agents looked at", [each.converged for each in starts], "s",
+            at_most=CONVERGED_SECONDS_AT_MOST),
+        Row(f"create → Ready p99 of {SAMPLE} beside {noisy} broken ones of another tenant", [beside], "s",
+            beside=[alone], beside_what="without them"),
+        Row("that p99, compared", [beside / alone], "×", at_most=SLOWER_AT_MOST),
+    ]  # fmt: skip
+    notes = [
+        f"{count} agents without storage and http on the fake node; scheduler and controllers may make more calls",
+        f"broken: an image nobody allowed; the operator looked at all {noisy} of them within {other:.1f} s",
+    ]
+    return Section("scale", rows, notes)
+
+
+async def _beside_a_noisy_tenant(found: Rig, noisy: int) -> tuple[float, float, float]:
+    """The p99 of a sample alone, the p99 of one beside the noise, and how long the noise took."""
+    async with Wire.connect(found.layout, found.token) as wire:
+        await wire.call("POST", kinds.collection_path(kinds.TENANT_NAMESPACE), rig.tenant(noisy, NOISY))
+        await eventually("the noisy tenant", 60, lambda: found.ready(wire, kinds.TENANT_NAMESPACE, NOISY))
+        alone = await _sample(wire, "quiet")
+        path = kinds.collection_path(kinds.AGENT, NOISY_CORE)
+        version = await wire.version(path)
+        began = time.monotonic()
+        judged = asyncio.create_task(wire.first_times(path, version, noisy, lambda event: event.object.has("Ready")))
+        made = asyncio.create_task(wire.create_all([(path, _broken(number))] for number in range(noisy)))
+        await asyncio.sleep(1.0)  # into the middle of it
+        beside = await _sample(wire, "loud")
+        await made
+        await judged
+        return alone, beside, time.monotonic() - began
+
+
+async def _sample(wire: Wire, prefix: str) -> float:
+    path = kinds.collection_path(kinds.AGENT, rig.CORE)
+    wanted = [[(path, contestants.agent(f"{prefix}-{number:03}", rig.CORE, {}))] for number in range(SAMPLE)]
+    sent, seen = await burst.until_ready(wire, path, wanted)
+    return report.percentile([seen[name] - sent[name] for name in sent], 0.99)
+
+
+def _broken(number: int) -> dict[str, Any]:
+    wanted = contestants.agent(f"b{number:05}", NOISY_CORE, {})
+    spec = {**wanted["spec"], "image": "registry.example.com/nobody/allowed:1"}
+    del spec["runtime"]
+    return wanted | {"spec": spec}
