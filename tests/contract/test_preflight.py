@@ -243,7 +243,13 @@ def test_two_default_classes_are_told(cluster: Cluster) -> None:
 
 def test_a_policy_without_its_binding_is_told(cluster: Cluster) -> None:
     with cluster.with_(policy("moorage-loose")):
-        assert cluster.preflight()[1]["admission policies"] == ("fail", "moorage-loose not bound")
+        assert cluster.preflight()[1]["admission policies"] == ("fail", "not bound: moorage-loose")
+
+
+def test_a_policy_that_somebody_has_deleted_is_told(cluster: Cluster) -> None:
+    written_down = {"policies.json": json.dumps({"moorage-guard": {}, "moorage-gone": {}})}
+    with cluster.with_(an_object("ConfigMap", "moorage-policies", namespace=HOME, data=written_down)):
+        assert cluster.preflight()[1]["admission policies"] == ("fail", "missing: moorage-gone")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from moorage import settings as knobs
 from moorage.cli.preflight.report import Finding, fail, ok, warn
 from moorage.kube import crds, failures, kinds
@@ -15,6 +17,7 @@ from moorage.model import names
 Manifest = dict[str, Any]  # JSON of any kind, of which a check reads a field or two
 
 SETTINGS = "moorage-settings"
+POLICIES = "moorage-policies"
 MINOR_MIN = 30
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 OPERATOR = "moorage-operator"
@@ -89,11 +92,18 @@ async def policies(client: Client, where: Place) -> list[Finding]:
     bound = {item["spec"]["policyName"] for item in bindings}
     ours = {name for item in rules if (name := item["metadata"]["name"]).startswith("moorage-")}
     advice = "Run `helm upgrade` with this version's chart; until then tenants can do more than they may."
-    if not ours:
-        return [fail("admission policies", "none", advice)]
+    missing = await _expected_policies(client, where) - ours
+    if missing or not ours:
+        return [fail("admission policies", f"missing: {', '.join(sorted(missing)) or 'all'}", advice)]
     if ours - bound:
-        return [fail("admission policies", f"{', '.join(sorted(ours - bound))} not bound", advice)]
+        return [fail("admission policies", f"not bound: {', '.join(sorted(ours - bound))}", advice)]
     return [ok("admission policies", f"{len(ours)}, all bound")]
+
+
+async def _expected_policies(client: Client, where: Place) -> set[str]:
+    """The policies that the chart has installed, as it has written them down for the operator."""
+    found = await client.get(kinds.object_path(kinds.CONFIG_MAP, where.namespace, POLICIES), Manifest) or {}
+    return set(msgspec.json.decode(found.get("data", {}).get("policies.json", "{}"), type=Manifest))
 
 
 async def storage(client: Client, where: Place) -> list[Finding]:
