@@ -53,7 +53,7 @@ def test_flux_applies_a_tenant_and_finds_no_drift_in_a_hundred_rounds(house: Hou
     before = tenant.versions()
     while rounds < RECONCILIATIONS:
         rounds += reconciled_until(flux, mine, lambda: True)
-        reconciled_until(flux, platform, lambda: True)
+        rounds += reconciled_until(flux, platform, lambda: True)
 
     assert tenant.versions() == before, "with nothing else going on, no round has written anything"
     assert owned(researcher.read()) == first, "since its first apply Flux has not written the agent"
