@@ -15,7 +15,6 @@ TOGGLES: dict[str, tuple[Any, ...]] = {
     "ingress": ({"enabled": False}, {"enabled": True, "host": "api.example.com"}),
     "postgresql": ({"enabled": False}, {"enabled": True}),
     "api.tls": ({}, {"existingSecret": "mine"}, {"certManager": {"enabled": True, "issuerRef": {"name": "ca"}}}),
-    "imagePullSecrets": ([], ["registry"]),
     "monitoring": ({}, {part: {"enabled": True, "labels": {}} for part in ("podMonitor", "rules", "dashboards")}),
 }
 
