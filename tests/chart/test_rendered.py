@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from moorage import settings
+from moorage.services import root_keys
 from tests.chart import rendering
 from tests.golden import client_schema
 
@@ -137,3 +139,18 @@ def test_objects_are_valid_for_the_newest_minor(objects: tuple[dict[str, Any], .
     known = [item for item in objects if not item["apiVersion"].startswith(FOREIGN)]
     found = {f"{item['kind']} {item['metadata']['name']}": client_schema.problems(item) for item in known}
     assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def test_root_keys_in_a_service_need_no_file_with_root_keys() -> None:
+    objects = rendering.good("keys_in_a_service")
+    (told,) = [item["data"] for item in objects if item["metadata"]["name"] == "moorage-settings"]
+    loaded = settings.load(told)
+    root_keys.check(loaded)
+    assert (loaded.root_key_provider, loaded.root_key_file, len(loaded.kms_keys)) == ("aws-kms", None, 1)
+    for name, container in _containers(objects):
+        if name.endswith(("/operator", "/api")):
+            mounted = {mount["name"] for mount in container["volumeMounts"]}
+            assert "kms" in mounted, name
+            assert "root-key" not in mounted, name
+            environment = {item["name"]: item.get("value") for item in container["env"]}
+            assert environment["AWS_SHARED_CREDENTIALS_FILE"] == "/etc/moorage/kms/credentials"

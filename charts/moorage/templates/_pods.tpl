@@ -48,12 +48,37 @@ projected:
 {name: account, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
 {{- end }}
 
+{{/* What opens the keys in the database: files of root keys, and credentials for a service that has them. */}}
+{{- define "moorage.rootKeyMounts" -}}
+{{- if .Values.rootKey.existingSecret }}
+- {name: root-key, mountPath: /etc/moorage/root-key, readOnly: true}
+{{- end }}
+{{- if .Values.rootKey.kms.credentialsSecret }}
+- {name: kms, mountPath: /etc/moorage/kms, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "moorage.rootKeyEnvironment" -}}
+{{- if .Values.rootKey.kms.credentialsSecret }}
+- {name: AWS_SHARED_CREDENTIALS_FILE, value: /etc/moorage/kms/credentials}
+{{- end }}
+{{- end }}
+
 {{- define "moorage.secretVolumes" -}}
+{{- with .Values.rootKey.existingSecret }}
 - name: root-key
   secret:
-    secretName: {{ .Values.rootKey.existingSecret }}
+    secretName: {{ . }}
     defaultMode: 0440
-    items: [{key: {{ .Values.rootKey.key | quote }}, path: root-key}]
+    items: [{key: {{ $.Values.rootKey.key | quote }}, path: root-key}]
+{{- end }}
+{{- with .Values.rootKey.kms.credentialsSecret }}
+- name: kms
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items: [{key: {{ $.Values.rootKey.kms.credentialsKey | quote }}, path: credentials}]
+{{- end }}
 - name: store
   secret:
     secretName: {{ .Values.store.existingSecret }}

@@ -7,7 +7,9 @@
   "store_bucket" .Values.store.bucket
   "store_access_key" .Values.store.accessKey
   "store_secret_key_file" "/etc/moorage/store/secret-key"
-  "root_key_file" "/etc/moorage/root-key/root-key"
+  "root_key_provider" .Values.rootKey.provider
+  "kms_keys" (toJson .Values.rootKey.kms.keys)
+  "kms_endpoint" .Values.rootKey.kms.endpoint
   "scratch_folder" "/scratch"
   "sizes" (toJson .Values.offer.sizes)
   "runtimes" (toJson .Values.offer.runtimes)
@@ -23,6 +25,9 @@
   "api_tls_cert_file" "/etc/moorage/api-tls/tls.crt"
   "api_tls_key_file" "/etc/moorage/api-tls/tls.key"
 -}}
+{{- if .Values.rootKey.existingSecret }}
+{{- $_ := set $ours "root_key_file" "/etc/moorage/root-key/root-key" }}
+{{- end }}
 {{- range $name, $value := mergeOverwrite $ours .Values.settings }}
 MOORAGE_{{ upper $name }}: {{ (kindIs "string" $value | ternary $value (kindIs "float64" $value | ternary (int64 $value) (toJson $value))) | toString | quote }}
 {{- end }}
