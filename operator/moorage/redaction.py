@@ -17,27 +17,29 @@ _WORDS = (
     r"|wrapped[_-]?key|authorization|credentials?|cookie|signature|dsn|database[_-]?url"
 )
 # `token_file` and `secret_name` say where a secret is or how it is called, not what it is.
-_NAME = re.compile(rf"(?:{_WORDS})(?![\w-]*(?:file|name|path|count|seconds|kind)\b)", re.IGNORECASE)
+_NAME = re.compile(rf"(?:{_WORDS})(?![\w-]{{0,40}}(?:file|name|path|count|seconds|kind)\b)", re.IGNORECASE)
 
-# The first that fits wins, so the widest stand first. Group 1, where there is one, stays.
+# The first that fits wins, so the widest stand first. Group 1, where there is one, stays. Every repetition that another
+# one may follow has a bound: a text made for it would otherwise hold up the process for minutes.
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
+    (re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL),
+     REDACTED),
     # A password may hold an @ of its own: everything up to the last one before the path belongs to it.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/'\"<>]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
-    (re.compile(r"([?&;](?:X-Amz-[\w-]+|[\w-]*sig(?:nature)?|sv|se|[\w.-]*(?:token|key|secret)[\w.-]*)=)[^\s&;#'\"<>]+",
-                re.IGNORECASE), rf"\1{REDACTED}"),
-    (re.compile(r"(\b(?:bearer|basic|digest|negotiate)\s+)[\w.~+/=:-]{6,}", re.IGNORECASE), rf"\1{REDACTED}"),
-    (re.compile(r"(\bAWS4-HMAC-SHA256\s+).*", re.IGNORECASE), rf"\1{REDACTED}"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)*"), REDACTED),  # a JSON web token
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/'\"<>]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
+    (re.compile(r"([?&;](?:X-Amz-[\w-]{1,40}|[\w-]{0,40}sig(?:nature)?|sv|se"
+                r"|[\w.-]{0,40}(?:token|key|secret)[\w.-]{0,40})=)[^\s&;#'\"<>]+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"(\b(?:bearer|basic|digest|negotiate)\s{1,8})[\w.~+/=:-]{6,}", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"(\bAWS4-HMAC-SHA256\s{1,8}).*", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), REDACTED),  # a JSON web token
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), REDACTED),
     (re.compile(r"\b(?:sk|rk|pk|whsec|ghp|gho|xox[abp]|glpat)[_-][\w-]{12,}"), REDACTED),
     # A name and its value: password=…, 'token': '…', "apiKey": "…". A run of backslashes may come from any number of
     # renderings inside each other, so a quote after one never ends the value; too much goes rather than too little.
-    (re.compile(rf"((?:\b|_)[\w.-]*(?:{_WORDS})[\w.-]*(?:\\*[\"'])?\s*(?:=>?|(?<=[\"']):)\s*b?)"
-                r"(?:\\*\"(?:[^\"\\]|\\+.)*(?:\"|\Z)|\\*'(?:[^'\\]|\\+.)*(?:'|\Z)|[^\s,;&)}\]\"'\\]+)",
+    (re.compile(rf"((?:{_WORDS})[\w.-]{{0,40}}(?:\\{{0,40}}[\"'])?\s{{0,8}}(?:=>?|(?<=[\"']):|(?<=[\"']\s):)\s{{0,8}}b?)"
+                r"(?:\\{0,40}\"(?:[^\"\\]|\\+[^\\])*(?:\"|\\*\Z)|\\{0,40}'(?:[^'\\]|\\+[^\\])*(?:'|\\*\Z)|[^\s,;&)}\]\"'\\]+)",
                 re.IGNORECASE | re.DOTALL), rf"\1{REDACTED}"),
-    (re.compile(r"((?:\b|_)(?:authorization|cookie|set-cookie|x-amz-security-token)[\"']?\s*:\s*)[^\r\n,}]+",
-                re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"((?:authorization|cookie|x-amz-security-token)[\"']?\s{0,8}:\s{0,8})[^\r\n,}]+", re.IGNORECASE),
+     rf"\1{REDACTED}"),
     # 32 bytes in base64, in either alphabet: a root key, a data key.
     (re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{43}=(?!=)"), REDACTED),
 )  # fmt: skip

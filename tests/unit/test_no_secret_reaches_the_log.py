@@ -3,6 +3,8 @@
 import base64
 import json
 import logging
+import os
+import subprocess
 import sys
 import threading
 import warnings
@@ -124,6 +126,27 @@ READABLE = (
 @pytest.mark.parametrize("sentence", READABLE)
 def test_what_is_not_secret_stays_as_it_is(sentence: str) -> None:
     assert redaction.text(sentence) == sentence
+
+
+# Texts of up to 8,192 characters that a shape with two open ends would walk through again and again.
+HOSTILE = (
+    *(part * (redaction.TEXT_MAX // len(part)) for part in (
+        "_", "a_", "a.", "a", "password", "secret_", "token=", "?sig", "?key", "a://", "eyJaaaaaaaa.", "basic ",
+        "cookie:", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A", "sk_", "A", "X-Amz-", "?X-Amz-", "token: ", "token' ",
+    )),
+    'token="' + '\\"' * 4_000, "token='" + "\\" * 8_000, "token=" + "\\" * 8_000, "basic" + " " * 8_000,
+    "token" + " " * 8_000, "?" + "key" * 2_700, "sig" * 2_700 + "=",
+)  # fmt: skip
+
+
+def test_no_text_holds_the_process_up() -> None:
+    """In a process of its own: what walks a text again and again takes minutes, and cannot be interrupted."""
+    code = "import json, sys; from moorage import redaction; [redaction.text(t) for t in json.load(sys.stdin)]"
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.defpath}
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(HOSTILE), text=True, timeout=60, env=environment, check=False
+    )
+    assert done.returncode == 0
 
 
 EXTRAS: dict[str, dict[str, Any]] = {
