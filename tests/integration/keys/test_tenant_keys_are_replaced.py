@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 
@@ -11,7 +12,9 @@ from moorage.model.sealing import KeyUnreadable, Place
 from moorage.services import envelope
 from moorage.services.key_rotation import KeyRotation
 from moorage.services.keyring import Keyring
+from moorage.services.restore_tests import RestoreTests
 from moorage.services.snapshots import data_key_place
+from moorage.store.catalogue import Catalogue
 from moorage.store.owner_keys import OwnerKeys
 from tests.integration.keys.stage import OLD, Killed, Stage
 
@@ -106,6 +109,15 @@ async def test_an_attempt_sealed_just_before_its_key_was_retired_is_refused_and_
     with pytest.raises(Transient, match="replaced meanwhile"):
         await stage.begin(tenant, attempt, sealed)
     await stage.snapshot(tenant, stage.keyring(OLD))
+
+
+async def test_a_snapshot_read_before_its_key_was_replaced_is_not_called_damaged(stage: Stage) -> None:
+    tenant = await _tenant(stage)
+    catalogue, nothing = Catalogue(stage.database), cast("Any", None)  # neither store nor folder is asked
+    (stale, _) = await catalogue.page("00000000-0000-0000-0000-000000000000", 10)
+    await stage.rotation(OLD).owner(tenant)
+    with pytest.raises(Transient, match="replaced meanwhile"):
+        await RestoreTests(catalogue, nothing, stage.keyring(OLD), nothing).test(stale)
 
 
 async def test_a_version_that_seals_anything_and_the_newest_are_never_retired(stage: Stage) -> None:
