@@ -16,7 +16,7 @@ from tests.bench.rig import OPERATOR_METRICS, Rig
 from tests.bench.wire import Wire
 
 CALM_SECONDS = 30.0
-CONVERGED_SECONDS_MAX = 60.0
+CONVERGED_SECONDS_MAX = 180.0
 POLL_SECONDS = 0.1
 AFTERWARDS_SECONDS = 5.0
 WITHOUT = "without operator"
