@@ -3,7 +3,7 @@
 import time
 from typing import Any  # manifests
 
-from dev import environment, node, progress, release
+from dev import environment, node, platform, progress, release
 from moorage.kube import kinds
 from tests.bench import burst, contestants, rig
 from tests.bench.outcomes import Outcome
@@ -31,7 +31,7 @@ def run(found: Rig, *, count: int, rounds: int) -> Section:
         upgrade = _timed(found, _next(found))
         after = found.inside(lambda: _pods(found))
     _uninstall(found)
-    release.install(found.layout, release.of_rights_only(), wait=False)
+    platform.prepare(found.layout)  # the accounts are others now, and so are their tokens
     program = burst.fill(found, count)
     rows = [
         Row("install of both charts, until operator and API are ready", installs, "s",
