@@ -18,6 +18,12 @@
   "mover_api_url" (printf "https://%s:8443" (include "moorage.apiHost" .))
   "mover_api_ca_file" "/etc/moorage/api-ca/ca.crt"
   "mover_egress" (toJson (prepend .Values.store.egress $api))
+  "platform_namespace" .Release.Namespace
+  "egress_denied" (toJson .Values.network.egressDenied)
+  "ingress_from" (toJson .Values.network.ingressFrom)
+  "network_gate" .Values.network.gate
+  "sandbox_runtime_class" .Values.sandbox.runtimeClass
+  "user_namespaces" .Values.sandbox.userNamespaces
   "storage_class" .Values.agents.storageClass
   "volume_annotations" (toJson .Values.agents.volumeAnnotations)
   "agent_node_selector" (toJson .Values.agents.nodeSelector)
