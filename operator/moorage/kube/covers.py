@@ -8,6 +8,8 @@ from moorage.model import quantity
 
 # Maps of which we own every entry: one that we no longer want must go, so here more is not a match.
 WHOLE = frozenset({"data", "hard", "matchLabels", "podSelector", "namespaceSelector", "selector", "nodeSelector"})
+# Rules of network policies, to which the server adds nothing: whatever somebody else adds opens or closes something.
+EXACT = frozenset({"ingress", "egress"})
 # Maps of quantities, which the server keeps in a spelling of its own.
 QUANTITIES = frozenset({"hard", "requests", "limits"})
 METADATA = ("labels", "annotations", "ownerReferences")
@@ -29,6 +31,8 @@ def covers(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
 
 
 def _holds(live: Any, desired: Any, name: str) -> bool:
+    if name in EXACT:
+        return bool((live or []) == desired)
     if isinstance(desired, Mapping):
         return _holds_map(live or {}, desired, name)
     if isinstance(desired, list | tuple):

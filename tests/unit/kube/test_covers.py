@@ -47,7 +47,22 @@ COVERED = {
     "the status is not ours": (live(spec={}, status={"phase": "Bound"}), desired(spec={})),
 }
 
+HTTPS = {
+    "to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}],
+    "ports": [{"protocol": "TCP", "port": 443}],
+}
+
 NOT_COVERED = {
+    "a rule opens more ports": (
+        live(spec={"egress": [{**HTTPS, "ports": [{"protocol": "TCP", "port": 443, "endPort": 65535}]}]}),
+        desired(spec={"egress": [HTTPS]}),
+    ),
+    "a rule lost an exception": (
+        live(spec={"egress": [{**HTTPS, "to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]}),
+        desired(spec={"egress": [HTTPS]}),
+    ),
+    "a rule was added": (live(spec={"egress": [HTTPS, {}]}), desired(spec={"egress": [HTTPS]})),
+    "a rule was added where there is none": (live(spec={"ingress": [{}]}), desired(spec={"ingress": []})),
     "a value differs": (live(spec={"replicas": 1}), desired(spec={"replicas": 2})),
     "a value is missing": (live(spec={}), desired(spec={"replicas": 2})),
     "a part is missing": (live(), desired(data={"a": "b"})),
