@@ -18,6 +18,7 @@ NEVER_READY_FALSE = frozenset(
         *(Reason.VOLUME_BOUND, Reason.VOLUME_PENDING, Reason.VOLUME_KEPT, Reason.VOLUME_FREED),
         # Of the other kinds.
         *(Reason.ISOLATION_APPLIED, Reason.CORE_NAMESPACE_READY, Reason.CORE_NAMESPACE_TAKEN, Reason.AGENTS_REMAIN),
+        Reason.RIGHTS_MISSING,
         *(Reason.WALLET_IN_USE, Reason.LEDGER_READY, Reason.DNS_NOT_CONFIGURED, Reason.WALLET_NOT_FOUND),
     }
 )
@@ -67,6 +68,7 @@ AGENT_NOT_READY: dict[Reason, Judgement] = {
             *(Reason.NAME_TAKEN, Reason.EVICTED, Reason.EPHEMERAL_STORAGE_FULL, Reason.VOLUME_LOST),
             *(Reason.SNAPSHOT_FAILED, Reason.RESTORE_FAILED, Reason.PURGED, Reason.SANDBOX_UNAVAILABLE),
             Reason.NETWORK_POLICY_NOT_ENFORCED,
+            Reason.POLICY_MISSING,
         ),
         Judgement.DEGRADED,
     ),

@@ -55,6 +55,7 @@ PATHS = {
     "ServiceAccount": "api/v1/namespaces/{namespace}/serviceaccounts",
     "Job": "apis/batch/v1/namespaces/{namespace}/jobs",
     "NetworkPolicy": "apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+    "RoleBinding": "apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings",
 }
 
 

@@ -16,7 +16,15 @@ from tests.simulation.wire import Wire
 
 LATE, LATE_SECONDS_MAX = 0.3, 3.0
 # Nothing ever changes about these: looking for them is neither slow nor does it fail, which saves half the time.
-NOT_PLAYED = ("services", "configmaps", "namespaces", "networkpolicies", "resourcequotas", "serviceaccounts")
+NOT_PLAYED = (
+    "services",
+    "configmaps",
+    "namespaces",
+    "networkpolicies",
+    "resourcequotas",
+    "serviceaccounts",
+    "rolebindings",
+)
 
 
 class ApiClient:

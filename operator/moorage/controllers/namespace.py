@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.desired import namespace as desired_namespace
-from moorage.kube import kinds
+from moorage.kube import failures, kinds
 from moorage.kube.apply import Applier
 from moorage.kube.client import Client
 from moorage.kube.observe import World
@@ -21,6 +21,8 @@ from moorage.store.tenants import Tenant, Tenants
 
 WAIT_FOR_WALLET_SECONDS = 10.0
 WAIT_FOR_DELETION_SECONDS = 2.0
+# A right that was granted is known to the whole API server within milliseconds, most often.
+WAIT_FOR_RIGHTS_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +47,36 @@ class NamespaceController:
             return await self._let_go(tenant)
         if FINALIZER not in tenant.metadata.finalizers:
             await self.applier.set_finalizer(kinds.TENANT_NAMESPACE, tenant.metadata)
-        problem, wait = await self._ensure(tenant), None
+        problem = await self._ensure(tenant)
         if problem is None:
             try:
-                for manifest in desired_namespace.children(tenant, self.platform):
-                    await self.applier.apply(manifest)
+                if not await self._apply(tenant):
+                    return WAIT_FOR_RIGHTS_SECONDS
+            except failures.Forbidden:
+                problem = Reason.RIGHTS_MISSING
             except Permanent as refusal:
                 taken = refusal.reason is Reason.NAME_TAKEN
                 problem = Reason.CORE_NAMESPACE_TAKEN if taken else refusal.reason
         if problem is None and tenant.spec.sandboxed and self.platform.sandbox_runtime_class is None:
             problem = Reason.SANDBOX_UNAVAILABLE
-        if problem is not None:
-            wait = WAIT_FOR_WALLET_SECONDS
         await self._report(tenant, problem)
-        return wait
+        return None if problem is None else WAIT_FOR_WALLET_SECONDS
+
+    async def _apply(self, tenant: TenantNamespace) -> bool:
+        """Apply all that belongs to a tenant; False while the right to do so was granted only now.
+
+        Raises Forbidden when the right is missing though it should be there.
+        """
+        granted = False
+        try:
+            for manifest in desired_namespace.children(tenant, self.platform):
+                written = await self.applier.apply(manifest)
+                granted |= written and kinds.of(manifest) == kinds.ROLE_BINDING
+        except failures.Forbidden:
+            if not granted:
+                raise
+            return False
+        return True
 
     async def _ensure(self, tenant: TenantNamespace) -> Reason | None:
         metadata = tenant.metadata
@@ -76,8 +94,7 @@ class NamespaceController:
         row = await self.tenants.by_uid(tenant.metadata.uid)
         if row is not None and row.agents_total > 0:
             # A foreground deletion collects what isolates the agents while they still run: keep it in place.
-            for manifest in desired_namespace.children(tenant, self.platform):
-                await self.applier.apply(manifest)
+            await self._apply(tenant)
             await self._report(tenant, Reason.AGENTS_REMAIN)
             return WAIT_FOR_DELETION_SECONDS
         core = names.core_namespace(tenant.metadata.name)

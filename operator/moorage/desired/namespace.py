@@ -1,4 +1,4 @@
-"""What should exist for one tenant: its core namespace with quota, policies and the mover's identity."""
+"""What should exist for one tenant: its core namespace with rights, policies, quota and the mover's identity."""
 
 from moorage.desired import metadata, mover, network
 from moorage.desired.agent import EPHEMERAL_LIMIT_MIB
@@ -23,6 +23,7 @@ def children(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
     """Everything that should exist for this tenant, in the order in which it is to be applied."""
     return [
         _core_namespace(tenant),
+        _work(tenant, platform),
         *network.policies(tenant, platform),
         *_quotas(tenant),
         _mover_account(tenant),
@@ -45,6 +46,23 @@ def _core_namespace(tenant: TenantNamespace) -> Manifest:
             "name": names.core_namespace(tenant.metadata.name),
             "labels": metadata.tenant_labels(tenant) | {names.LABEL_TENANT_UID: tenant.metadata.uid} | security,
         },
+    }
+
+
+def _work(tenant: TenantNamespace, platform: Platform) -> Manifest:
+    """What lets the operator write here and nowhere else: first of all, because all that follows needs it."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata.of_tenant(tenant, names.TENANT_WORK),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": names.TENANT_WORK},
+        "subjects": [
+            {
+                "kind": "ServiceAccount",
+                "name": names.OPERATOR_SERVICE_ACCOUNT,
+                "namespace": platform.network.platform_namespace,
+            }
+        ],
     }
 
 

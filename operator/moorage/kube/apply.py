@@ -172,7 +172,7 @@ class Applier:
         self._unanswered.put(owner, before | {(kind, path)})
         try:
             made = await self._asked_to_make(kind, path, manifest)
-        except (Permanent, failures.Conflict, failures.Missing):
+        except (Permanent, failures.Conflict, failures.Forbidden, failures.Missing):
             self._unanswered.put(owner, before)
             raise
         self._unanswered.put(owner, before)

@@ -4,6 +4,7 @@ Permanent
 └── Refused      the server read the request and says no (400, 403, 413, 422, ...)
 Transient
 ├── Conflict     somebody else was faster, or the object is not the one we meant (409)
+├── Forbidden    we lack a right, or have it since a moment ago and not everywhere yet (403)
 ├── Missing      the object, or the namespace it should go into, is not there (404)
 └── Unavailable  the server is away, overloaded or broken (429, 5xx, connection errors)
     └── Expired  the version or continue token is too old; list again (410)
@@ -30,6 +31,10 @@ class Refused(Permanent):
 
 class Conflict(Transient):
     """The object changed, exists already, or is another one than we meant."""
+
+
+class Forbidden(Transient):
+    """The authorizer says no: a right is missing, or was granted a moment ago."""
 
 
 class Missing(Transient):
@@ -76,6 +81,10 @@ REFUSED_FOR = {
 YOUNG_NAMESPACE = ("status unknown for quota", "error looking up service account")
 
 
+# The authorizer's own words, and those about a role that nobody may hand out; admission never speaks of the user.
+NO_RIGHT = 'is forbidden: user "'
+
+
 def parsed(body: bytes) -> StatusAnswer:
     """Read a Status; a proxy in between may answer with anything, which counts as text."""
     try:
@@ -100,6 +109,8 @@ def translate(code: int, answer: StatusAnswer, retry_after: str | None = None) -
         return Conflict(detail)
     if code == 403 and any(text in (answer.message or "") for text in YOUNG_NAMESPACE):
         return Conflict(detail)
+    if code == 403 and NO_RIGHT in (answer.message or "").lower():
+        return Forbidden(detail)
     known = (reason for text, reason in REFUSED_FOR.items() if code == 403 and text in (answer.message or ""))
     return Refused(next(known, Reason.SPEC_INVALID), detail, status=code)
 

@@ -199,6 +199,8 @@ class Live(msgspec.Struct, frozen=True, rename="camel"):
     data: dict[str, Any] | None = None
     immutable: bool | None = None
     automount_service_account_token: bool | None = None
+    role_ref: dict[str, Any] | None = None
+    subjects: list[dict[str, Any]] | None = None
     status: dict[str, Any] | None = None
 
     def content(self) -> tuple[object, ...]:
@@ -212,11 +214,13 @@ class Live(msgspec.Struct, frozen=True, rename="camel"):
             self.data,
             self.immutable,
             self.automount_service_account_token,
+            self.role_ref,
+            self.subjects,
         )
 
 
 # The parts of a manifest that are compared with a live object; a test holds the builders to them.
-COMPARED = ("spec", "data", "immutable", "automountServiceAccountToken")
+COMPARED = ("spec", "data", "immutable", "automountServiceAccountToken", "roleRef", "subjects")
 
 
 def manifest_of(item: Live | Pod | Job) -> dict[str, Any]:
@@ -239,5 +243,7 @@ def manifest_of(item: Live | Pod | Job) -> dict[str, Any]:
         "data": item.data,
         "immutable": item.immutable,
         "automountServiceAccountToken": item.automount_service_account_token,
+        "roleRef": item.role_ref,
+        "subjects": item.subjects,
         "status": item.status,
     }

@@ -28,6 +28,7 @@ LIVE_KINDS = (
     kinds.CONFIG_MAP,
     kinds.CORE_NAMESPACE,
     kinds.NETWORK_POLICY,
+    kinds.ROLE_BINDING,
     kinds.RESOURCE_QUOTA,
     kinds.SERVICE_ACCOUNT,
 )

@@ -71,7 +71,7 @@ async def classes(client: Client) -> dict[str, str]:
             kinds.collection_path(kinds.VOLUME_SNAPSHOT_CLASS), _SnapshotClass, label_selector=SELECTOR
         )
         storage, _ = await client.list(kinds.collection_path(kinds.STORAGE_CLASS), _StorageClass)
-    except (failures.Missing, failures.Refused):
+    except (failures.Missing, failures.Forbidden):
         return {}
     by_driver = {item.driver: item.metadata.name for item in sorted(found, key=lambda item: item.metadata.name)}
     return {item.metadata.name: by_driver[item.provisioner] for item in storage if item.provisioner in by_driver}

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     ISOLATION_PENDING = "IsolationPending"
     SANDBOX_UNAVAILABLE = "SandboxUnavailable"
     NETWORK_POLICY_NOT_ENFORCED = "NetworkPolicyNotEnforced"
+    POLICY_MISSING = "PolicyMissing"
     NAME_TAKEN = "NameTaken"
     NODE_UNREACHABLE = "NodeUnreachable"
     # Agent, health
@@ -94,6 +95,7 @@ class Reason(StrEnum):
     ISOLATION_APPLIED = "IsolationApplied"
     CORE_NAMESPACE_READY = "CoreNamespaceReady"
     CORE_NAMESPACE_TAKEN = "CoreNamespaceTaken"
+    RIGHTS_MISSING = "RightsMissing"
     AGENTS_REMAIN = "AgentsRemain"
     WALLET_IN_USE = "WalletInUse"
     LEDGER_READY = "LedgerReady"
@@ -120,6 +122,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.SNAPSHOT_NOT_FOUND: "This tenant has no snapshot of the name in spec.restoreFrom; delete the agent and create it with another.",
     Reason.VOLUME_TOO_SMALL: "The snapshot to restore does not fit into spec.storage.size; create an agent with a larger volume.",
     Reason.NOT_A_TENANT: "This namespace does not belong to a tenant; create a moorage.dev Namespace and use its core namespace.",
+    Reason.POLICY_MISSING: "An admission policy of the platform is missing or was changed; nothing starts until it is back.",
     Reason.ISOLATION_PENDING: "The tenant's core namespace is not closed yet; nothing starts there until it is.",
     Reason.SANDBOX_UNAVAILABLE: "The tenant is Sandboxed, and this platform has no sandbox runtime; nothing new starts.",
     Reason.NETWORK_POLICY_NOT_ENFORCED: "The cluster does not enforce the network policies of this agent's pod; it is not started, and tried again.",
@@ -163,6 +166,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.ISOLATION_APPLIED: "Quota, Pod Security labels and network policies are in place.",
     Reason.CORE_NAMESPACE_READY: "The tenant's core namespace is ready.",
     Reason.CORE_NAMESPACE_TAKEN: "The core namespace of this name exists and does not belong to this tenant.",
+    Reason.RIGHTS_MISSING: "The platform lacks a right it needs in the core namespace; nothing new starts there until it has it.",
     Reason.AGENTS_REMAIN: "Agents remain in this namespace; delete them first.",
     Reason.WALLET_IN_USE: "Tenants still refer to this wallet; delete them or point them to another wallet first.",
     Reason.LEDGER_READY: "The wallet is open in the ledger.",

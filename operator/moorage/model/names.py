@@ -55,6 +55,10 @@ DEFAULT_DENY = "moorage-default-deny"
 # The init container of an agent's pod that waits until the network is closed.
 GATE_CONTAINER = "gate"
 
+# The ClusterRole with all that the operator may write in a core namespace, and the RoleBinding there that grants it.
+TENANT_WORK = "moorage-tenant-work"
+
+OPERATOR_SERVICE_ACCOUNT = "moorage-operator"
 MOVER_SERVICE_ACCOUNT = "moorage-mover"
 MOVER_AUDIENCE = "moorage-mover"
 

@@ -130,7 +130,7 @@ def test_an_attempt_is_one_try() -> None:
 
 def test_a_tenant_is_denied_before_anything_is_allowed() -> None:
     kinds = [manifest["kind"] for manifest in desired_namespace.children(factories.tenant(), factories.platform())]
-    assert kinds[:2] == ["Namespace", "NetworkPolicy"]
+    assert kinds[:3] == ["Namespace", "RoleBinding", "NetworkPolicy"]
     denial, *allowed = network.policies(factories.tenant(), factories.platform())
     assert denial["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []}
     assert [policy["spec"]["ingress"] for policy in allowed if "ingress" in policy["spec"]] == [[]]

@@ -8,7 +8,7 @@ import pytest
 
 from moorage.kube import kinds, login
 from moorage.kube.client import Client
-from moorage.kube.failures import Conflict, Expired, Missing, Refused
+from moorage.kube.failures import Conflict, Expired, Forbidden, Missing, Refused
 from moorage.kube.objects import Live
 from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError, Permanent, Transient, Unavailable
@@ -102,7 +102,13 @@ REFUSALS: dict[str, tuple[Answer, type[MoorageError], Reason | None]] = {
                              Reason.QUOTA_EXCEEDED),
     "the runtime class is missing": (Answer(403, message='pods "a-1" is forbidden: pod rejected: RuntimeClass "x" not'),
                                      Refused, Reason.SANDBOX_UNAVAILABLE),
-    "the right is missing": (Answer(403, message="pods is forbidden"), Refused, Reason.SPEC_INVALID),
+    "the right is missing": (Answer(403, message='pods "a-1" is forbidden: User "system:serviceaccount:a:b" cannot '
+                                    'create resource "pods" in API group "" in the namespace "mn-a"'), Forbidden, None),
+    "the role may not be handed out": (Answer(403, message='rolebindings.rbac.authorization.k8s.io "x" is forbidden: '
+                                              'user "a" (groups=["b"]) is attempting to grant RBAC permissions not '
+                                              'currently held'), Forbidden, None),
+    "a policy says no": (Answer(403, message="pods \"a-1\" is forbidden: ValidatingAdmissionPolicy 'x' with binding "
+                                "'x' denied request: no"), Refused, Reason.SPEC_INVALID),
     "the manifest is invalid": (Answer(422), Refused, Reason.SPEC_INVALID),
     "a field is unknown": (Answer(400), Refused, Reason.SPEC_INVALID),
     "a field is not in the schema": (Answer(500, message="failed to create typed patch object (x)"), Refused,

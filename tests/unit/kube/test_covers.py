@@ -104,5 +104,5 @@ def test_object_is_written_when(now: dict[str, Any], wanted: dict[str, Any]) -> 
 
 
 def test_part_that_is_not_kept_is_refused_because_it_would_be_written_for_ever() -> None:
-    with pytest.raises(ValueError, match="roleRef"):
-        covers(live(), desired(roleRef={}))
+    with pytest.raises(ValueError, match="rules"):
+        covers(live(), desired(rules=[]))

@@ -353,7 +353,7 @@ def test_silence_of_a_watch_can_be_measured() -> None:
         before = stage.world.silent_seconds()
         await virtual_time.passed(50.0)
         after = stage.world.silent_seconds()
-        assert len(after) == len(stage.world.reflectors) == 11
+        assert len(after) == len(stage.world.reflectors) == 12
         assert all(after[kind] >= before[kind] + 49.0 for kind in after)
 
     staged(scene)

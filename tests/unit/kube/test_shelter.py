@@ -15,7 +15,7 @@ from tests import factories
 Manifest = dict[str, Any]
 Edit = Callable[[Manifest, Manifest], object]
 
-CORE, DENIAL = namespace.children(factories.tenant(), factories.platform())[:2]
+CORE, _, DENIAL = namespace.children(factories.tenant(), factories.platform())[:3]
 
 
 def shelters(edit: Edit = lambda *_: None) -> bool:
