@@ -32,9 +32,10 @@ def free_ports(count: int) -> list[int]:
 class ControlPlane:
     """One API server over one folder, on the loopback."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, *flags: str) -> None:
         self._programs = programs
         self._folder = folder
+        self._flags = flags
         self._store_port, self._peer_port, self._port = free_ports(3)
         self._token = secrets.token_hex(16)
         self._children: list[subprocess.Popen[bytes]] = []
@@ -61,7 +62,7 @@ class ControlPlane:
                   "--service-account-key-file", str(self._folder / "account.key"),
                   "--service-account-signing-key-file", str(self._folder / "account.key"),
                   # Without a controller manager nobody makes the accounts that pods would have to name.
-                  "--disable-admission-plugins=ServiceAccount")  # fmt: skip
+                  "--disable-admission-plugins=ServiceAccount", *self._flags)  # fmt: skip
         self._wait()
         path = self._folder / "kubeconfig"
         certificate = self._folder / "apiserver.crt"
