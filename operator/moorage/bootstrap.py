@@ -31,6 +31,7 @@ from moorage.kube.apply import Applier
 from moorage.kube.client import Client
 from moorage.kube.events import Events
 from moorage.kube.observe import World
+from moorage.kube.policies import Policies
 from moorage.kube.tokens import KubernetesTokenReviewer
 from moorage.model.names import Key
 from moorage.observability import Metrics
@@ -143,6 +144,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
     agents, ledger, tenants = Agents(base.database), Ledger(base.database), Tenants(base.database)
     meters, copies = Meters(base.database), FrozenCopies(database=base.database, client=base.client)
+    policies = Policies(base.client, settings.platform_namespace)
     purges = Purges(rows=PurgeRows(base.database), store=base.store, notices=RecordedNotices(), metrics=metrics)
     actuator = Actuator(
         client=base.client, applier=applier, agents=agents, ledger=ledger, meters=meters, platform=platform,
@@ -151,8 +153,8 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     )  # fmt: skip
     controllers["Agent"] = AgentController(
         objects=objects, world=world, applier=applier, agents=agents, ledger=ledger, actuator=actuator,
-        journeys=Journeys(metrics),
-        platform=platform, epoch=epoch, freezable=lambda: copies.storage_classes,
+        journeys=Journeys(metrics), platform=platform, epoch=epoch, freezable=lambda: copies.storage_classes,
+        guarded=policies.in_force,
         warm_window=timedelta(seconds=settings.warm_window_seconds),
         node_lost_after=timedelta(seconds=settings.node_lost_seconds),
         grace=timedelta(days=settings.purge_grace_days),
@@ -169,7 +171,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters,
         leadership=Leadership(base.database, knobs.instance(settings)),
-        outbox=Outbox(base.database), snapshots=snapshots, copies=copies, purges=purges,
+        outbox=Outbox(base.database), snapshots=snapshots, copies=copies, policies=policies, purges=purges,
         prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, herald=herald,
         world=world, objects=objects, queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from moorage.controllers.workqueue import KeyedQueue
 from moorage.jobs import runner
 from moorage.jobs.apply_payments import ApplyPayments
 from moorage.jobs.change_prices import ChangePrices
+from moorage.jobs.check_policies import CheckPolicies
 from moorage.jobs.count_agents import CountAgents
 from moorage.jobs.deliver_wakeups import DeliverWakeups
 from moorage.jobs.expire_reservations import ExpireReservations
@@ -35,6 +36,7 @@ from moorage.kube import crds
 from moorage.kube.client import Client
 from moorage.kube.login import Credentials
 from moorage.kube.observe import World
+from moorage.kube.policies import Policies
 from moorage.model.names import Key
 from moorage.model.observation import Unknown
 from moorage.model.offer import Platform
@@ -81,6 +83,7 @@ class Operation:
     prove_snapshots: ProveSnapshots
     purges: Purges
     copies: FrozenCopies
+    policies: Policies
     witness: Witness
     proof: Database
     """Acts as moorage_verify."""
@@ -101,6 +104,7 @@ async def start(op: Operation) -> list[Task]:
     await _publish_policy(op)
     await op.world.refresh()  # after the lead was taken: what the last leader made is in it
     await _close_vanished(op)
+    await op.policies.look()
     rng = random.Random()  # noqa: S311  # spreads load, hides nothing
     wakeups = DeliverWakeups(op.outbox, op.ring)
     settle = SettleWallets(op.ledger, lambda: op.epoch.current, op.metrics)
@@ -124,6 +128,7 @@ async def start(op: Operation) -> list[Task]:
         "tell_witness": books.tell,
         "seal_books": books.seal,
         "check_books": books.check,
+        "check_policies": CheckPolicies(op.policies, op.metrics).check,
         "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
         "count_agents": CountAgents(Overviews(op.database), op.metrics).look,
         **_of_data(op),

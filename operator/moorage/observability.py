@@ -41,6 +41,9 @@ class Metrics:
         self.job_last_success = Gauge(
             "moorage_job_last_success_timestamp_seconds", "When a job last came through, in Unix time.", ["task"], **at
         )
+        self.policies_missing = Gauge(
+            "moorage_policies_missing", "Admission policies that are missing or were changed.", **at
+        )
         self.watch_age_seconds = Gauge(
             "moorage_watch_last_activity_seconds", "Seconds since the watch of a kind was heard.", ["kind"], **at
         )

@@ -85,7 +85,7 @@ class Operator:
         self.controller = AgentController(
             objects=self.objects, world=self.world, applier=applier, agents=agents, ledger=self.books,
             actuator=actuator, platform=PLATFORM, epoch=self.epoch, warm_window=warm_window,
-            freezable=frozenset, node_lost_after=NODE_LOST_AFTER, journeys=Journeys(METRICS),
+            freezable=frozenset, guarded=lambda: True, node_lost_after=NODE_LOST_AFTER, journeys=Journeys(METRICS),
         )  # fmt: skip
 
     @property

@@ -55,6 +55,7 @@ class AgentController:
     platform: Platform
     epoch: Epoch
     freezable: Callable[[], frozenset[str]]  # storage classes whose volumes can be frozen now
+    guarded: Callable[[], bool]  # whether the admission policies are in force
     warm_window: timedelta
     node_lost_after: timedelta = timedelta(minutes=5)
     grace: timedelta = timedelta(days=30)
@@ -101,7 +102,7 @@ class AgentController:
         if decision.again:
             return 0.0
         reported = await self._report(agent, decision.record, seen, problem)
-        if problem is Reason.ISOLATION_PENDING:
+        if problem in (Reason.ISOLATION_PENDING, Reason.POLICY_MISSING):
             # Most often for milliseconds, while the tenant is new; when it lasts, somebody else has to act.
             age_seconds = (record.now - record.state_since).total_seconds()
             return _sooner(min(max(age_seconds, SHELTER_SECONDS), REFUSED_SECONDS), reported)
@@ -151,6 +152,8 @@ class AgentController:
     def _objection(self, agent: Agent, record: AgentRecord, seen: Observation) -> Reason | None:
         """What keeps the agent from starting here; what runs is left alone by all of it."""
         problem = desired_agent.check(agent, self._offer(record)) or wishes.objection(record, agent.spec)
+        if problem is None and not seen.pods and not self.guarded():
+            return Reason.POLICY_MISSING
         if problem is None and not seen.pods and not self.world.sheltered(record.namespace, record.tenant_uid):
             return Reason.ISOLATION_PENDING
         return problem
@@ -164,7 +167,8 @@ class AgentController:
             state=agent.spec.desired_state,
             deleting=agent.metadata.deleting,
             problem=problem,
-            pod_hash=None if problem else desired_agent.pod_hash(agent, self._offer(record)),
+            # A pod that is out of date is better than none.
+            pod_hash=None if problem or not self.guarded() else desired_agent.pod_hash(agent, self._offer(record)),
             storage=agent.spec.storage is not None,
             warm_window=self.warm_window,
             recovery=agent.spec.recovery,

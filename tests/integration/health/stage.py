@@ -124,6 +124,7 @@ class Stage:
     uid: str
     agent: Agent
     node_lost_after: timedelta = timedelta(minutes=5)
+    guarded: bool = True
 
     async def look(self) -> None:
         """Reconcile until nothing more is to be done at once."""
@@ -132,7 +133,8 @@ class Stage:
         controller = AgentController(
             **fakes, agents=self.agents, ledger=self.world.ledger, actuator=self.actuator,
             platform=self.actuator.platform, epoch=epoch, warm_window=timedelta(hours=24),
-            node_lost_after=self.node_lost_after, freezable=frozenset, journeys=Journeys(self.actuator.metrics),
+            node_lost_after=self.node_lost_after, freezable=frozenset,
+            guarded=lambda: self.guarded, journeys=Journeys(self.actuator.metrics),
         )  # fmt: skip
         for _ in range(RECONCILES_MAX):
             if await controller.reconcile(KEY) != 0.0:

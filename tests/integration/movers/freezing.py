@@ -118,7 +118,7 @@ class Story:
         controller = AgentController(
             **fakes, agents=stage.agents, ledger=stage.world.ledger, actuator=actuator, platform=actuator.platform,
             epoch=actuator.epoch, freezable=lambda: self.copies.storage_classes, warm_window=timedelta(hours=24),
-            journeys=Journeys(actuator.metrics),
+            journeys=Journeys(actuator.metrics), guarded=lambda: True,
         )  # fmt: skip
         resting = 0
         for _ in range(ROUNDS_MAX):

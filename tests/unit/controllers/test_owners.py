@@ -137,6 +137,7 @@ def _controller(agent: Agent, agents: Agents, actuator: Actuator) -> AgentContro
         platform=factories.platform(),
         epoch=actuator.epoch,
         freezable=frozenset,
+        guarded=lambda: True,
         warm_window=timedelta(days=1),
         grace=timedelta(days=30),
     )
