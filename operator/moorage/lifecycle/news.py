@@ -29,6 +29,8 @@ BAD = frozenset(
         Reason.RUNTIME_UNKNOWN,
         Reason.SIZE_UNKNOWN,
         Reason.SANDBOX_UNAVAILABLE,
+        Reason.RIGHTS_MISSING,
+        Reason.POLICY_MISSING,
         Reason.NETWORK_POLICY_NOT_ENFORCED,
         Reason.CRASH_LOOP,
         Reason.UNSCHEDULABLE,
