@@ -136,6 +136,16 @@ def test_every_failure_names_a_test_that_exists_or_says_why_not(page: str, count
     assert set(re.findall(r"`(test_\w+)`", text)) - existing == set()
 
 
+def test_every_threat_names_a_test_that_exists_or_says_why_not() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| T-(\d\d) \| [^|]+ \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 51))
+    for number, proof in rows:
+        named = re.findall(r"`(tests/[^`]+)`", proof)
+        assert [path for path in named if not re.search(r"/test_\w+[.]py$", path) or not (ROOT / path).is_file()] == []
+        assert named or re.match(r"not yet: \w", proof), f"T-{number}"
+
+
 def test_decisions_are_numbered_without_gap() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
