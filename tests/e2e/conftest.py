@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dev.layout import Layout
+from tests.e2e import canaries
 from tests.e2e import house as houses
 from tests.e2e.house import House
 from tests.e2e.tenancy import Tenant
@@ -12,10 +13,11 @@ from tests.e2e.tenancy import Tenant
 
 @pytest.fixture(scope="session")
 def platform_house() -> Iterator[House]:
-    """The platform, up; at the end it runs as it was found."""
+    """The platform, up; at the end it runs as it was found, and has told nobody what it was given to keep."""
     found = houses.running(Layout.current())
     yield found
     found.restore_operator()
+    assert canaries.told(found, canaries.planted(found)) == []
 
 
 @pytest.fixture(scope="session")
