@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests: a real API server, found or started."""
+"""Fixtures of the contract tests: a real API server, started for them."""
 
 import contextlib
 import os
@@ -14,18 +14,8 @@ from tests.contract.control_plane import ControlPlane
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(request: pytest.FixtureRequest) -> str:
-    """A kubeconfig with all rights: MOORAGE_TEST_KUBECONFIG, this clone's cluster, or a server just for these tests."""
-    named = os.environ.get("MOORAGE_TEST_KUBECONFIG")
-    layout = Layout.current()
-    if named or layout.kubeconfig.exists():
-        return named or str(layout.kubeconfig)
-    return str(request.getfixturevalue("bare_kubeconfig"))
-
-
-@pytest.fixture(scope="session")
 def bare_kubeconfig() -> Iterator[str]:
-    """A server just for these tests: no garbage collector and no operator takes away what a test makes."""
+    """A server just for these tests: no policy refuses what a test makes, and nobody takes it away."""
     with plane() as kubeconfig:
         yield kubeconfig
 

@@ -112,13 +112,13 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(kubeconfig: str) -> Iterator[Server]:
+def server(bare_kubeconfig: str) -> Iterator[Server]:
     """The API server with our kinds and a namespace for these tests."""
-    found = Server(kubeconfig, f"moorage-contract-{os.getpid()}")
+    found = Server(bare_kubeconfig, f"moorage-contract-{os.getpid()}")
     for path in CRDS:
         status, answer = found.apply(yaml.safe_load(path.read_text()), STRICT)
         assert status in (200, 201), answer
-    api = client.CustomObjectsApi(config.new_client_from_config(str(kubeconfig)))
+    api = client.CustomObjectsApi(config.new_client_from_config(str(bare_kubeconfig)))
     _until_served(api)
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.namespace}}
     assert found.create(namespace, STRICT)[0] == 201
