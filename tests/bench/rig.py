@@ -160,7 +160,7 @@ class Rig:
         return any(each["type"] == "Ready" and each["status"] == "True" for each in said)
 
     async def _remove_objects(self) -> None:
-        async with Wire.connect(self.layout, self.token) as wire:
+        async with Wire.connect(self.layout, self.token, break_glass=True) as wire:
             for kind in (kinds.AGENT, kinds.TENANT_NAMESPACE, kinds.WALLET):
                 await _unpin_all(wire, kind)
             await asyncio.gather(*(_remove_namespace(wire, name) for name in (CORE, BARE)))

@@ -1,6 +1,7 @@
 """Ten thousand Agents, and one tenant with five thousand broken ones, under a single operator."""
 
 import asyncio
+import functools
 import time
 from typing import Any  # manifests
 
@@ -14,8 +15,9 @@ from tests.bench.wire import Wire, eventually
 
 FULL_COUNT, QUICK_COUNT = 10_000, 1_000
 SAMPLE = 200
-NOISY = "noisy"
-NOISY_CORE = names.core_namespace(NOISY)
+# Tenants of their own: the first one's quota is as large as a quota may be, and full.
+NOISY, NEXT_DOOR = "noisy", "next-door"
+NOISY_CORE, NEXT_DOOR_CORE = names.core_namespace(NOISY), names.core_namespace(NEXT_DOOR)
 # A settled cluster: nothing of the burst is left in anybody's queues.
 SETTLE_SECONDS = 60.0
 RESIDENT_MB_AT_MOST = 300.0
@@ -61,8 +63,12 @@ def run(found: Rig, *, count: int, rounds: int, seconds: float) -> Section:
 async def _beside_a_noisy_tenant(found: Rig, noisy: int) -> tuple[float, float, float]:
     """The p99 of a sample alone, the p99 of one beside the noise, and how long the noise took."""
     async with Wire.connect(found.layout, found.token) as wire:
-        await wire.call("POST", kinds.collection_path(kinds.TENANT_NAMESPACE), rig.tenant(noisy, NOISY))
-        await eventually("the noisy tenant", 60, lambda: found.ready(wire, kinds.TENANT_NAMESPACE, NOISY))
+        for name, agents in ((NOISY, noisy), (NEXT_DOOR, 2 * SAMPLE)):
+            await wire.call("POST", kinds.collection_path(kinds.TENANT_NAMESPACE), rig.tenant(agents, name))
+        for name in (NOISY, NEXT_DOOR):
+            is_ready = functools.partial(found.ready, wire, kinds.TENANT_NAMESPACE, name)
+            await eventually("the tenants", 60, is_ready)
+        await asyncio.sleep(burst.TRAIL_SECONDS)  # the quota controller must have looked
         alone = await _sample(wire, "quiet")
         path = kinds.collection_path(kinds.AGENT, NOISY_CORE)
         version = await wire.version(path)
@@ -77,8 +83,8 @@ async def _beside_a_noisy_tenant(found: Rig, noisy: int) -> tuple[float, float, 
 
 
 async def _sample(wire: Wire, prefix: str) -> float:
-    path = kinds.collection_path(kinds.AGENT, rig.CORE)
-    wanted = [[(path, contestants.agent(f"{prefix}-{number:03}", rig.CORE, {}))] for number in range(SAMPLE)]
+    path = kinds.collection_path(kinds.AGENT, NEXT_DOOR_CORE)
+    wanted = [[(path, contestants.agent(f"{prefix}-{number:03}", NEXT_DOOR_CORE, {}))] for number in range(SAMPLE)]
     sent, seen = await burst.until_ready(wire, path, wanted)
     return report.percentile([seen[name] - sent[name] for name in sent], 0.99)
 

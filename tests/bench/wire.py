@@ -62,6 +62,13 @@ class Event(msgspec.Struct):
     object: Thing
 
 
+BREAK_GLASS = (
+    ("Impersonate-User", "bench"),
+    ("Impersonate-Group", "system:masters"),
+    ("Impersonate-Group", "moorage:break-glass"),
+)
+
+
 class Refused(Exception):
     """The API server did not do it."""
 
@@ -76,12 +83,15 @@ class Wire:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, layout: Layout, token: str) -> "AsyncIterator[Wire]":
-        """With a token, as the operator comes: a certificate costs the server more per call. Only inside the node."""
+    async def connect(cls, layout: Layout, token: str, *, break_glass: bool = False) -> "AsyncIterator[Wire]":
+        """With a token, as the operator comes: a certificate costs the server more per call. Only inside the node.
+
+        With `break_glass` the policies of the platform let through what only its operator may do.
+        """
         secure = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
         connector = aiohttp.TCPConnector(ssl=secure, limit=0, keepalive_timeout=75)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = [("Authorization", f"Bearer {token}"), *(BREAK_GLASS if break_glass else ())]
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, headers=headers, read_bufsize=1 << 20
         ) as session:
