@@ -47,9 +47,10 @@ def probed(house: House) -> dict[str, str]:
     around = {name: text for name, text in house.settings.items() if name in OF_THE_NETWORK}
     done = house.moorage("preflight", "--probe", "--json", env=around, seconds=PROBE_SECONDS_MAX)
     assert done.stdout, done.stderr
-    findings = {item["check"]: item["outcome"] for item in json.loads(done.stdout)}
-    assert done.returncode == int("fail" in findings.values())
-    return findings
+    found = json.loads(done.stdout)
+    # Some checks say several things: from the source tree, for example, nobody needs the chart's Secrets.
+    assert done.returncode == int(any(item["outcome"] == "fail" for item in found))
+    return {item["check"]: item["outcome"] for item in found}
 
 
 @contextmanager
