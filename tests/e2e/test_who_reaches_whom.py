@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dev import netpol, platform, processes
+from dev import identity, netpol, processes
 from tests.e2e.cluster import Manifest
 from tests.e2e.house import House
 from tests.e2e.tenancy import PLENTY_MICROS, Helper, Tenant
@@ -175,11 +175,12 @@ def _as_a_mover(house: House, helper: Helper) -> Manifest:
     spec = {key: like["spec"][key] for key in ("securityContext", "automountServiceAccountToken")}
     spec |= {
         "containers": [{**kept, "command": ["python3", "-c", "import threading; threading.Event().wait()"]}],
+        "serviceAccountName": "moorage-mover",
         "activeDeadlineSeconds": 600,
         "terminationGracePeriodSeconds": 0,
     }
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": spec}
-    operator = ["--kubeconfig", platform.environment(house.layout)["KUBECONFIG"]]
+    operator = ["--kubeconfig", str(identity.kubeconfig(house.layout))]
     argv = [*processes.enter(house.layout), str(house.layout.bin / "kubectl"), *operator, "create", "-f", "-"]
     processes.run(argv, stdin=json.dumps(pod))
     house.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "-n", metadata["namespace"], "pod/as-a-mover")
