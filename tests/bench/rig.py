@@ -5,6 +5,7 @@ import concurrent.futures
 import fcntl
 import json
 import os
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -125,6 +126,9 @@ class Rig:
         """Stop the operator, remove every object of ours by force, and make the database anew."""
         self.stop_operator(grace_seconds=5 if self.profile else 0)
         self.inside(self._remove_objects)
+        # Also what the store has witnessed of the old database: nobody would lead the new one.
+        for bucket in (self.layout.run / "store" / "objects").iterdir():
+            shutil.rmtree(bucket)
         server = services._postgres(self.layout)
         server.psql(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", database="postgres")
         server.psql(f"CREATE DATABASE {DATABASE}", database="postgres")
