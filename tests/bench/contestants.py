@@ -24,6 +24,8 @@ SETTINGS: Mapping[str, Any] = {
     "storage_class": STATIC_CLASS,
     "volume_annotations": {},
 }
+# No policy closes the network of a bare pod, so its gate would never open.
+OPEN = {"MOORAGE_NETWORK_GATE": "false"}
 HTTP = {"http": {"port": 8080}}
 STORAGE = {"storage": {"size": "1Gi"}}
 
@@ -111,7 +113,7 @@ def _objects(given: Manifest, settings: Mapping[str, str]) -> list[tuple[str, Ma
         agents.from_manifest(identified),
         volume_generation=1,
         incarnation=1,
-        platform=knobs.platform(knobs.load(settings)),
+        platform=knobs.platform(knobs.load({**settings, **OPEN})),
         with_pod=True,
     )
     return [

@@ -13,7 +13,7 @@ from moorage.desired import agent as desired_agent
 from moorage.kube import kinds
 from moorage.model import agent as agents
 from moorage.model import names
-from tests.bench import rig
+from tests.bench import contestants, rig
 from tests.bench.diary import GONE, READY, STOPPING, SUSPENDED, Diary
 from tests.bench.report import Row, Section
 from tests.bench.rig import BARE, CORE, TENANT, Rig
@@ -164,7 +164,7 @@ def children(agent: dict[str, Any], wanted: dict[str, str]) -> tuple[dict[str, A
         agents.from_manifest(identified),
         volume_generation=1,
         incarnation=1,
-        platform=knobs.platform(knobs.load(wanted)),
+        platform=knobs.platform(knobs.load({**wanted, **contestants.OPEN})),
         with_pod=True,
     )
     plain = {each["kind"]: each | {"metadata": _plain(each["metadata"])} for each in made}
