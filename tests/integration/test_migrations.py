@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from dev.postgres import Postgres
+from moorage.model.errors import MoorageError
+from moorage.store import schema
 from moorage.store.migrate import FUNCTIONS, Migration, MigrationRefused, functions, migrate, migrations
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
@@ -26,6 +28,22 @@ def empty(postgres: Postgres) -> Callable[[], str]:
         return postgres.url(name)
 
     return make
+
+
+async def test_who_waits_for_the_schema_goes_on_when_somebody_else_has_migrated(empty: Callable[[], str]) -> None:
+    url = empty()
+    waits = asyncio.create_task(schema.wait_current(url, seconds_max=60))
+    await migrate(url, files=migrations()[:1], code=Migration(FUNCTIONS, "SELECT 1"))
+    with pytest.raises(MoorageError, match="migrate"):
+        await schema.wait_current(url, seconds_max=0)
+    assert not waits.done(), "half a schema is none"
+    await migrate(url)
+    await waits
+
+
+async def test_who_waits_for_the_schema_gives_up_with_a_sentence(empty: Callable[[], str]) -> None:
+    with pytest.raises(MoorageError):
+        await schema.wait_current(empty(), seconds_max=0)
 
 
 async def test_a_second_run_applies_nothing(empty: Callable[[], str]) -> None:

@@ -29,16 +29,16 @@ async def require_current(database: Database) -> None:
 
 async def wait_current(url: str, *, seconds_max: float) -> None:
     """Wait for somebody else to migrate; raises what is in the way, also of a database that is away, in the end."""
-    said = False
-    async with asyncio.timeout(seconds_max) as patience:
-        while True:
-            try:
-                async with connecting.database(url, size_max=1) as database:
-                    return await require_current(database)
-            except MoorageError as error:
-                if asyncio.get_running_loop().time() + LOOK_SECONDS > (patience.when() or 0):
-                    raise
-                if not said:
-                    log.info("waiting for the schema", extra={"why": str(error)})
-                said = True
-                await asyncio.sleep(LOOK_SECONDS)
+    clock, said = asyncio.get_running_loop().time, False
+    deadline = clock() + seconds_max
+    while True:
+        try:
+            async with connecting.database(url, size_max=1) as database:
+                return await require_current(database)
+        except MoorageError as error:
+            if clock() >= deadline:
+                raise
+            if not said:
+                log.info("waiting for the schema", extra={"why": str(error)})
+            said = True
+            await asyncio.sleep(LOOK_SECONDS)
