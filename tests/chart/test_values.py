@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from tests.chart import rendering
 pytestmark = pytest.mark.cluster
 
 BAD_MIN = 15
+INSTALL = rendering.ROOT / "docs" / "install.md"
 TOGGLES: dict[str, tuple[Any, ...]] = {
     "ingress": ({"enabled": False}, {"enabled": True, "host": "api.example.com"}),
     "postgresql": ({"enabled": False}, {"enabled": True}),
@@ -23,6 +26,12 @@ TOGGLES: dict[str, tuple[Any, ...]] = {
 def test_good_values_render(name: str) -> None:
     kinds = {manifest["kind"] for manifest in rendering.good(name)}
     assert {"Deployment", "Service", "ServiceAccount", "ConfigMap", "ClusterRole"} <= kinds
+
+
+def test_values_of_the_install_page_render(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```yaml\n# values\.yaml\n(.*?)^```", INSTALL.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "values.yaml").write_text(shown)
+    assert rendering.template(tmp_path / "values.yaml").objects()
 
 
 @pytest.mark.parametrize("name", rendering.names("bad"))
