@@ -32,15 +32,14 @@ def of_programs(layout: Layout, platform_image: str = "", agent_image: str = "")
         platform_image, agent_image = image_names(layout)
     place, files = services.places(layout), layout.run / "platform"
     tls.ensure(files, place.pods_see)
-    secret_files.content(files / "root-key", _new_root_key)
     store = services.store_settings(layout)
     api_url = f"https://{place.pods_see}:{place.api}"
-    egress = [_egress(place, api_url), _egress(place, store[f"{services.STORE_PREFIX}ENDPOINT"])]
+    egress = [egress_to(place, api_url), egress_to(place, store[f"{services.STORE_PREFIX}ENDPOINT"])]
     ours = {
         "PYTHONPATH": str(layout.root / "operator"),
         services.DATABASE_VARIABLE: services.database_url(layout, on_host=False),
         **store,
-        "MOORAGE_ROOT_KEY_FILE": str(files / "root-key"),
+        "MOORAGE_ROOT_KEY_FILE": str(root_key(layout)),
         **_offer(agent_image),
         "MOORAGE_MOVER_IMAGE": platform_image,
         "MOORAGE_MOVER_API_URL": api_url,
@@ -56,9 +55,8 @@ def of_programs(layout: Layout, platform_image: str = "", agent_image: str = "")
     return ours | _wished()
 
 
-def of_pods(layout: Layout, agent_image: str) -> dict[str, str]:
+def of_pods(agent_image: str) -> dict[str, str]:
     """What operator and API are told as pods beyond their places, by the names of the chart's `settings`."""
-    secret_files.content(layout.run / "platform" / "root-key", _new_root_key)
     given = _offer(agent_image) | _wished()
     return {name.removeprefix("MOORAGE_").lower(): value for name, value in given.items()}
 
@@ -83,8 +81,11 @@ def _wished() -> dict[str, str]:
     }
 
 
-def _new_root_key() -> bytes:
-    return base64.b64encode(secrets.token_bytes(ROOT_KEY_BYTES))
+def root_key(layout: Layout) -> Path:
+    """The file of this installation's root key, made at random when it does not exist."""
+    path = layout.run / "platform" / "root-key"
+    secret_files.content(path, lambda: base64.b64encode(secrets.token_bytes(ROOT_KEY_BYTES)))
+    return path
 
 
 def image_names(layout: Layout) -> tuple[str, str]:
@@ -101,7 +102,8 @@ def image_names(layout: Layout) -> tuple[str, str]:
         ) from None
 
 
-def _egress(place: services.Places, url: str) -> dict[str, str | int]:
+def egress_to(place: services.Places, url: str) -> dict[str, str | int]:
+    """Where movers must be let through to, for a server of this URL."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     # A network policy knows addresses only; a store that is known by name may be anywhere.

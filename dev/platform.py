@@ -35,9 +35,9 @@ def up(layout: Layout, *, with_story: bool | None = None, from_source: bool | No
             with progress.step("start operator and API from the source tree"):
                 _start(layout, environment.of_programs(layout, platform_image, agent_image))
         else:
-            _stop_programs(layout)
+            stop_programs(layout)
             with progress.step("install the charts"):
-                settings = environment.of_pods(layout, agent_image)
+                settings = environment.of_pods(agent_image)
                 release.install(layout, release.local(layout, settings, platform_image), wait=True)
     if with_story if with_story is not None else NO_STORY_VARIABLE not in os.environ:
         story.run(layout)
@@ -45,6 +45,7 @@ def up(layout: Layout, *, with_story: bool | None = None, from_source: bool | No
 
 def prepare(layout: Layout) -> None:
     """Everything but operator and API: kinds, rights and policies, accounts, and the schema."""
+    release.spare(layout)
     with progress.step("install the charts, without pods"):
         release.install(layout, release.of_rights_only(), wait=False)
         identity.ensure(layout)
@@ -59,7 +60,7 @@ def down(layout: Layout) -> None:
     with cluster.exclusive(layout), progress.step("stop the platform"):
         with contextlib.suppress(Trouble):
             release.scale_down(layout)
-        _stop_programs(layout)
+        stop_programs(layout)
         services.stop(layout)
 
 
@@ -104,7 +105,8 @@ def start_program(layout: Layout, name: str, settings: dict[str, str]) -> None:
     processes.start(layout, name, argv, inside=services.places(layout).inside, env={**settings, **account})
 
 
-def _stop_programs(layout: Layout) -> None:
+def stop_programs(layout: Layout) -> None:
+    """End operator and API where they are programs."""
     for name in PROGRAMS:
         processes.stop(layout, name, grace_seconds=10)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any  # values of a chart are free-form
 
-from dev import cluster, processes, secret_files, services, toolchain
+from dev import cluster, environment, processes, secret_files, services, toolchain
 from dev.layout import Layout
+from dev.trouble import Trouble
 
 NAME, NAMESPACE = "moorage", "moorage-system"
 PARTS = ("operator", "api")
@@ -50,17 +51,28 @@ def install(layout: Layout, wanted: Installation, *, wait: bool, charts: Path | 
     _upgrade(layout, NAME, charts / "moorage", f"--values={values}", *patience)
 
 
+def spare(layout: Layout) -> None:
+    """Refuse to touch a platform that runs as pods on a cluster that is not ours: somebody lives by it."""
+    running = [item for item in _deployments(layout) if item["spec"].get("replicas")] if layout.external else []
+    if running:
+        raise Trouble(
+            f"Moorage runs on that cluster already, in {NAMESPACE}: `helm upgrade` is the way to change it. "
+            "Name another cluster."
+        )
+
+
 def scale_down(layout: Layout) -> None:
-    """Let operator and API end before what they stand on; nothing happens where they are no pods."""
+    """Let operator and API of our own cluster end before what they stand on."""
+    if layout.external:
+        return
     deployments = [f"deployment/moorage-{part}" for part in PARTS]
     cluster.kubectl(layout, f"--namespace={NAMESPACE}", "scale", "--replicas=0", *deployments)
 
 
 def status(layout: Layout) -> list[str]:
     """A line for each part that runs as pods."""
-    found = cluster.kubectl(layout, f"--namespace={NAMESPACE}", "get", "deployments", "-o", "json")
     lines = []
-    for item in json.loads(found)["items"]:
+    for item in _deployments(layout):
         part, said = item["metadata"]["name"].removeprefix("moorage-"), item.get("status", {})
         ready = f"{said.get('readyReplicas', 0)} of {item['spec']['replicas']} ready"
         lines.append(f"{part:<10} {ready}, log: kubectl -n {NAMESPACE} logs deploy/moorage-{part}")
@@ -71,22 +83,21 @@ def local(layout: Layout, settings: Mapping[str, str], image: str) -> Installati
     """Operator and API as pods of the local cluster, on the servers of the local node."""
     place = services.places(layout)
     repository, _, tag = image.rpartition(":")
-    store = services.store_settings(layout)
-    prefix = services.STORE_PREFIX
+    store = {name.removeprefix(services.STORE_PREFIX): text for name, text in services.store_settings(layout).items()}
     values = {
         "image": {"repository": repository, "tag": tag},
         "store": {
-            "endpoint": store[f"{prefix}ENDPOINT"],
-            "region": store[f"{prefix}REGION"],
-            "bucket": store[f"{prefix}BUCKET"],
-            "accessKey": store[f"{prefix}ACCESS_KEY"],
-            "egress": [{"cidr": f"{place.pods_see}/32", "port": place.store}],
+            "endpoint": store["ENDPOINT"],
+            "region": store["REGION"],
+            "bucket": store["BUCKET"],
+            "accessKey": store["ACCESS_KEY"],
+            "egress": [environment.egress_to(place, store["ENDPOINT"])],
         },
         "settings": dict(settings),
     }
     url = services.database_url(layout, on_host=False).replace("127.0.0.1", place.pods_see)
-    secret_key = Path(store[f"{prefix}SECRET_KEY_FILE"]).read_text().strip()
-    root_key = (layout.run / "platform" / "root-key").read_text().strip()
+    secret_key = Path(store["SECRET_KEY_FILE"]).read_text().strip()
+    root_key = environment.root_key(layout).read_text().strip()
     secrets = {
         "moorage-database": {"url": url},
         "moorage-store": {"secret-key": secret_key},
@@ -100,6 +111,13 @@ def helm(layout: Layout, *arguments: str) -> str:
     return processes.run(
         [str(layout.bin / "helm"), f"--kubeconfig={layout.kubeconfig}", f"--namespace={NAMESPACE}", *arguments]
     )
+
+
+def _deployments(layout: Layout) -> list[dict[str, Any]]:
+    wanted = f"--selector=app.kubernetes.io/instance={NAME}"
+    found = cluster.kubectl(layout, f"--namespace={NAMESPACE}", "get", "deployments", wanted, "-o", "json")
+    items: list[dict[str, Any]] = json.loads(found)["items"]
+    return items
 
 
 def _upgrade(layout: Layout, name: str, chart: Path, *options: str) -> None:

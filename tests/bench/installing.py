@@ -54,7 +54,7 @@ def _next(found: Rig) -> str:
 
 
 def _timed(found: Rig, image: str = "") -> float:
-    settings = environment.of_pods(found.layout, found.agent_image)
+    settings = environment.of_pods(found.agent_image)
     bench = {name: rig.text(value) for name, value in contestants.SETTINGS.items()}
     wanted = release.local(found.layout, settings | bench, image or found.platform_image)
     began = time.monotonic()

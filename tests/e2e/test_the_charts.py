@@ -33,7 +33,7 @@ class Installed:
         layout, running = self.house.layout, self.house.settings
         # The images that are there, whatever has been edited since.
         image, agent_image = running["MOORAGE_MOVER_IMAGE"], json.loads(running["MOORAGE_RUNTIMES"])["chatbot"]["image"]
-        told = environment.of_pods(layout, agent_image) | settings
+        told = environment.of_pods(agent_image) | settings
         wanted = release.local(layout, told, f"{image.rpartition(':')[0]}:{tag}" if tag else image)
         release.install(layout, wanted, wait=True, charts=charts)
 
@@ -53,7 +53,7 @@ def installed(house: House) -> Iterator[Installed]:
     """Operator and API as pods of the chart; afterwards they are programs of the source tree again."""
     if house.layout.external:
         pytest.skip("pods of a cluster that is not ours do not reach the servers of this machine")
-    platform._stop_programs(house.layout)
+    platform.stop_programs(house.layout)
     found = Installed(house)
     found.install()
     yield found

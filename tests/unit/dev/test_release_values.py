@@ -23,7 +23,7 @@ def layout(tmp_path: Path) -> Layout:
 def test_local_installation_fits_the_schema(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     # A wish is text, also where the setting is a number.
     monkeypatch.setenv("MOORAGE_WARM_WINDOW_SECONDS", "60")
-    settings = environment.of_pods(layout, "localhost/moorage-agent:1")
+    settings = environment.of_pods("localhost/moorage-agent:1")
     assert settings["warm_window_seconds"] == "60"
     services.store_settings(layout)
     jsonschema.validate(dict(release.local(layout, settings, "localhost/moorage:1").values), SCHEMA)
