@@ -369,5 +369,6 @@ def test_watch_resumes_by_version_without_missing_anything(played: Any) -> None:
         assert reflector.store == {}
         assert len(source.since) > 3
         running.cancel()
+        await asyncio.wait([running])
 
     played(scene)

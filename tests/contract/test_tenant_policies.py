@@ -43,7 +43,6 @@ def test_what_isolates_a_tenant_is_written_once_and_then_left_alone(bare_kubecon
             await asyncio.wait([running])
             live = world.live(manifests[0])
             assert live is not None
-            # One more call, during which the connections of the watches end.
             await client.delete(kinds.path_of(manifests[0]), uid=live["metadata"]["uid"])
 
     async def play() -> None:

@@ -16,7 +16,7 @@ import yarl
 from moorage import __version__
 from moorage.kube import failures, kinds
 from moorage.kube.login import Authorization, Credentials
-from moorage.kube.wire import decoded, page_of
+from moorage.kube.wire import Lines, decoded, page_of
 from moorage.model.errors import MoorageError, Unavailable
 from moorage.model.names import FIELD_MANAGER, STATUS_FIELD_MANAGER
 
@@ -26,7 +26,6 @@ CONNECTIONS_MAX = 48
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 LIST_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
 LIST_PAGES_MAX = 10_000
-LINE_BYTES_MAX = 8 << 20  # one watch event; etcd refuses objects above 1.5 MiB
 READ_BUFFER_BYTES = 1 << 20
 
 JSON = "application/json"
@@ -177,17 +176,16 @@ class Client:
                 answered(answer.status)
                 if answer.status != 200:
                     raise self._failure(answer, await answer.read())
-                rest = b""
-                async for data in answer.content.iter_any():
-                    if rest:
-                        data = rest + data  # noqa: PLW2901  # the line that began in the chunk before
-                    *lines, rest = data.split(b"\n")
-                    if len(rest) > LINE_BYTES_MAX:
-                        raise Unavailable("the API server sent a line without end")
-                    if lines:
-                        yield lines
-                if rest:
-                    raise Unavailable("the watch ended inside a line")
+                split = Lines()
+                try:
+                    async for data in answer.content.iter_any():
+                        if lines := split.feed(data):
+                            yield lines
+                    split.end()
+                finally:
+                    # Nobody waits for a server's goodbye: one that never comes would keep the connection.
+                    if answer.connection and answer.connection.transport:
+                        answer.connection.transport.abort()
 
     async def _call(self, call: "_Call") -> bytes:
         with self._translated(call.verb or call.method, call.path) as answered:

@@ -10,6 +10,8 @@ from moorage.model.errors import Unavailable
 
 T = TypeVar("T")
 
+LINE_BYTES_MAX = 8 << 20  # one watch event; etcd refuses objects above 1.5 MiB
+
 
 class PageMetadata(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """metadata of a list."""
@@ -89,3 +91,30 @@ def decoded(type_: Any, body: bytes) -> Any:  # Any: an instance of type_
         return decoder_of(type_).decode(body)
     except msgspec.MsgspecError as error:
         raise Unavailable(f"the API server's answer cannot be read: {error}") from error
+
+
+class Lines:
+    """A watch's lines, out of pieces that end anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that end in this piece.
+
+        Raises:
+            Unavailable: a line that is longer than any event
+        """
+        *lines, self._rest = (self._rest + data if self._rest else data).split(b"\n")
+        if len(self._rest) > LINE_BYTES_MAX:
+            raise Unavailable("the API server sent a line without end")
+        return lines
+
+    def end(self) -> None:
+        """Nothing more comes.
+
+        Raises:
+            Unavailable: it ended inside a line
+        """
+        if self._rest:
+            raise Unavailable("the watch ended inside a line")

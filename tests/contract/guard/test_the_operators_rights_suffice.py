@@ -51,6 +51,7 @@ def test_a_tenant_and_an_agent_come_up_with_the_operators_own_rights(guarded: Gu
             for manifest in (core, work, *rest, *agents):
                 assert not await applier.apply(manifest), f"{manifest['kind']} is written once"
             running.cancel()
+            await asyncio.wait([running])
 
     asyncio.run(play())
 
@@ -71,6 +72,7 @@ def test_a_core_namespace_of_before_heals_itself(guarded: Guarded) -> None:
             written = [manifest["kind"] for manifest in (core, work, *rest) if await applier.apply(manifest)]
             assert written == ["RoleBinding"]
             running.cancel()
+            await asyncio.wait([running])
 
     asyncio.run(play())
     guarded.until(
