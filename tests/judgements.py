@@ -4,7 +4,8 @@ from enum import StrEnum
 from typing import Any
 
 from moorage.model import conditions
-from moorage.model.conditions import ConditionType, Reason, Status
+from moorage.model.conditions import ConditionType, Status
+from moorage.model.reasons import Reason
 
 Manifest = dict[str, Any]  # JSON for a tool that is not ours
 
@@ -20,6 +21,18 @@ NEVER_READY_FALSE = frozenset(
         *(Reason.ISOLATION_APPLIED, Reason.CORE_NAMESPACE_READY, Reason.CORE_NAMESPACE_TAKEN, Reason.AGENTS_REMAIN),
         Reason.RIGHTS_MISSING,
         *(Reason.WALLET_IN_USE, Reason.LEDGER_READY, Reason.DNS_NOT_CONFIGURED, Reason.WALLET_NOT_FOUND),
+        *(Reason.DOMAIN_READY, Reason.CLAIMED, Reason.CLAIM_PENDING, Reason.HOSTNAME_INVALID),
+        *(Reason.HOSTNAME_MIXED_SCRIPTS, Reason.HOSTNAME_RESERVED, Reason.HOSTNAME_PUBLIC_SUFFIX),
+        *(Reason.HOSTNAME_TOO_DEEP, Reason.HOSTNAME_TAKEN, Reason.HOSTNAME_QUARANTINED),
+        *(Reason.HOSTNAME_LIMIT, Reason.HOSTNAME_CONFLICT, Reason.HOSTNAME_BLOCKED),
+        *(Reason.HOSTNAME_NOT_POINTED, Reason.NO_PROOF_NEEDED, Reason.PROVEN, Reason.PROOF_MISSING),
+        *(Reason.PROOF_LOST, Reason.RECORD_WRITTEN, Reason.RECORD_PENDING, Reason.RECORD_CONFLICT),
+        *(Reason.PROVIDER_UNREACHABLE, Reason.PROVIDER_TOKEN_INVALID, Reason.PROVIDER_LACKS_DNS_EDIT),
+        *(Reason.PROVIDER_LACKS_SSL_EDIT, Reason.ZONE_NOT_FOUND, Reason.CERTIFICATE_ISSUED),
+        *(Reason.CERTIFICATE_PENDING, Reason.CERTIFICATE_REFUSED, Reason.CERTIFICATE_EXPIRED),
+        *(Reason.ISSUER_UNKNOWN, Reason.ACME_NOT_DELEGATED, Reason.ROUTE_APPLIED, Reason.ROUTE_PENDING),
+        *(Reason.AGENT_NOT_FOUND, Reason.AGENT_SERVES_NO_HTTP, Reason.AGENT_AWAY, Reason.DOMAIN_UNPAID),
+        *(Reason.DOMAIN_RELEASED, Reason.DOMAIN_DELETING, Reason.WAITS_FOR_CLAIM),
     }
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 from cryptography import x509
 
-from moorage import operation
+from moorage import offering, operation
 from moorage import settings as knobs
 from moorage.clockwork import Operation
 from moorage.controllers.actuator import Actuator
@@ -54,6 +54,7 @@ from moorage.store import connecting, migrate, schema
 from moorage.store.agents import Agents
 from moorage.store.catalogue import Catalogue
 from moorage.store.database import VERIFY_ROLE, Database
+from moorage.store.domains import Domains
 from moorage.store.leader import Leadership
 from moorage.store.ledger import Ledger
 from moorage.store.lineage import Lineage
@@ -128,7 +129,7 @@ async def run_operator(settings: Settings) -> None:
 def _operation(settings: Settings, base: Foundation, proof: Database, metrics: Metrics, health: Health) -> Operation:
     """Wire the operator: bells on one side, reconciles on the other, the queue between."""
     witness = Witness(lineage=Lineage(base.database), seals=Seals(proof), store=base.store, keyring=base.keyring)
-    epoch, objects, platform = Epoch(), Objects(), knobs.platform(settings)
+    epoch, objects, platform = Epoch(), Objects(), offering.platform(settings)
     controllers: dict[str, Reconcile] = {}
     queue: KeyedQueue[Key] = KeyedQueue(
         operation.measured(controllers, metrics, random.Random()),  # noqa: S311  # spreads load, hides nothing
@@ -166,7 +167,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     controllers["Wallet"] = WalletController(
         objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch
     ).reconcile
-    controllers["Domain"] = DomainController(objects=objects, applier=applier).reconcile
+    controllers["Domain"] = DomainController(objects=objects, applier=applier, domains=Domains(base.database)).reconcile
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters,

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from moorage.model import money, network, values
-from moorage.model.offer import MoverOffer, NetworkOffer, Platform, SizeClass
+from moorage.model import network, values
 
 PREFIX = "MOORAGE_"
 ROOT_KEY_BYTES = 32
@@ -130,6 +129,36 @@ class Settings:
         ("0.0.0.0", 8081),  # noqa: S104  # a pod's own address
         "Address of the operator's probes.",
     )
+    domain_zone: str = _knob(str, "", "Zone below which agents get host names; a registrable domain of its own.")
+    domain_target: str = _knob(str, "", "Where host names lead: an address of the ingress controller or a host name.")
+    domain_proxied: bool = _knob(values.switch, True, "Whether host names go through the provider's proxy by default.")
+    domain_issuer: str = _knob(values.issuer, "Cloudflare", "Who signs certificates by default: Cloudflare or Acme.")
+    domain_resolvers: list[Any] = _knob(
+        values.json_list,
+        ["1.1.1.1", "8.8.8.8", "9.9.9.9"],
+        "DNS resolvers asked for proofs of ownership: address, or address:port.",
+    )
+    domain_reserved: list[Any] = _knob(
+        values.json_list, [], "Labels and host names no tenant may claim, besides those that are always reserved."
+    )
+    domains_per_tenant: int = _knob(values.count, 20, "Host names one tenant may hold.")
+    domain_quarantine_days: int = _knob(values.count, 30, "How long others wait for a released host name.")
+    domain_unpaid_days: int = _knob(values.count, 7, "How long an unpaid host name is kept before it is released.")
+    domain_route: str = _knob(values.route_kind, "Ingress", "What leads requests to agents: Ingress or HTTPRoute.")
+    ingress_class: str = _knob(str, "", "IngressClass of host names; empty: the cluster's default.")
+    gateway: str = _knob(str, "", "The Gateway of host names as namespace/name, with HTTPRoute.")
+    cloudflare_token_file: Path | None = _knob(values.path, None, "File with the token for the zone at Cloudflare.")
+    cloudflare_url: str = _knob(str, "https://api.cloudflare.com/client/v4", "URL of Cloudflare's API.")
+    cloudflare_calls_per_minute: int = _knob(values.count, 200, "Calls to Cloudflare in a minute; it allows 240.")
+    acme_directory: str = _knob(str, "", "URL of an ACME directory; empty: certificates of kind Acme are not offered.")
+    acme_email: str = _knob(str, "", "Address at which the ACME authority reaches the platform operator.")
+    acme_ca_file: Path | None = _knob(values.path, None, "PEM file with the authority of the ACME server itself.")
+    cert_manager_issuer: str = _knob(str, "", "ClusterIssuer of cert-manager for Acme; empty: we ask ourselves.")
+    waiting_listen: tuple[str, int] = _knob(
+        values.listen,
+        ("0.0.0.0", 8080),  # noqa: S104  # a pod's own address
+        "Address of the page that visitors of suspended agents see, served by the API.",
+    )
     log_level: str = _knob(_level, "INFO", "DEBUG, INFO, WARNING or ERROR.")
     reconcile_workers: int = _knob(values.count, 32, "Reconciles that may run at once.")
     reconcile_per_tenant: int = _knob(values.count, 8, "Reconciles of one tenant that may run at once.")
@@ -192,46 +221,3 @@ def root_keys(settings: Settings) -> list[bytes]:
 def mover_authority(settings: Settings) -> str:
     """Who signed the API's certificate, as movers are told; empty: an authority that everybody knows."""
     return read_file(settings.mover_api_ca_file, "mover_api_ca_file") if settings.mover_api_ca_file else ""
-
-
-def platform(settings: Settings) -> Platform:
-    """The platform's offer as the pure core wants it."""
-    try:
-        sizes = {name: _size(entry) for name, entry in settings.sizes.items()}
-        runtimes = {name: str(entry["image"]) for name, entry in settings.runtimes.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise SettingsError(f"MOORAGE_SIZES or MOORAGE_RUNTIMES lacks or misspells {error}") from error
-    prefixes = tuple(str(prefix) for prefix in settings.allowed_images)
-    if any(not prefix.endswith(("/", ":", "@")) for prefix in prefixes):
-        raise SettingsError("MOORAGE_ALLOWED_IMAGES: each prefix must end with '/', ':' or '@'")
-    return Platform(
-        sizes=sizes,
-        runtimes=runtimes,
-        allowed_images=prefixes,
-        mover=MoverOffer(
-            image=settings.mover_image,
-            api_url=settings.mover_api_url,
-            api_ca_pem=mover_authority(settings),
-            egress=tuple(settings.mover_egress),
-        ),
-        network=NetworkOffer(
-            platform_namespace=settings.platform_namespace,
-            denied=tuple(settings.egress_denied),
-            gate=settings.network_gate,
-            ingress=settings.ingress_from,
-        ),
-        sandbox_runtime_class=settings.sandbox_runtime_class or None,
-        user_namespaces=settings.user_namespaces,
-        storage_class=settings.storage_class or None,
-        volume_annotations=settings.volume_annotations,
-        node_selector=settings.agent_node_selector,
-        tolerations=tuple(settings.agent_tolerations),
-    )
-
-
-def _size(entry: Mapping[str, Any]) -> SizeClass:
-    return SizeClass(
-        cpu=str(entry["cpu"]),
-        memory=str(entry["memory"]),
-        rate_picos=money.price_per_hour_to_rate(str(entry["pricePerHour"])),
-    )

@@ -12,7 +12,7 @@ import yaml
 from kubernetes import client, config
 
 from moorage.lifecycle import conditions
-from moorage.model.conditions import Reason
+from moorage.model.reasons import Reason
 from tests import factories
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,10 @@ import pytest
 from moorage.kube import kinds, login
 from moorage.kube.client import Client
 from moorage.kube.events import CLUSTER_NAMESPACE, About, Events
-from moorage.model.conditions import MESSAGES, Reason
+from moorage.model.messages import MESSAGES
 from moorage.model.metadata import Metadata
 from moorage.model.names import AgentUid
+from moorage.model.reasons import Reason
 
 pytestmark = pytest.mark.cluster
 

@@ -21,10 +21,10 @@ from moorage.kube.objects import Live
 from moorage.kube.observe import World
 from moorage.kube.reflector import ObjectKey, Reflector, View
 from moorage.model.agent import Agent
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent, Unavailable
 from moorage.model.metadata import Metadata
 from moorage.model.names import FINALIZER, Key
+from moorage.model.reasons import Reason
 
 pytestmark = pytest.mark.cluster
 

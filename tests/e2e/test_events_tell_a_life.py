@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from moorage.model.conditions import MESSAGES, Reason
+from moorage.model.messages import MESSAGES
+from moorage.model.reasons import Reason
 from tests.e2e.house import House
 from tests.e2e.tenancy import PLENTY_MICROS, Tenant, seconds_of_demo
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from moorage import settings
-from moorage.model.conditions import Reason
+from moorage.model.reasons import Reason
 from moorage.observability import Metrics
 from tests import judgements
 from tests.tidy import lifecycle_page, tree

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage import settings
+from moorage import offering, settings
 
 
 def test_an_unknown_setting_is_refused_by_name() -> None:
@@ -56,9 +56,9 @@ def test_a_file_that_cannot_be_read_is_named_by_its_setting(tmp_path: Path) -> N
 def test_a_price_that_is_not_exact_per_second_is_refused() -> None:
     sizes = {"odd": {"cpu": "1", "memory": "1Gi", "pricePerHour": "0.000001"}}
     with pytest.raises(settings.SettingsError, match="a price per hour must be a multiple"):
-        settings.platform(settings.Settings(sizes=sizes))
+        offering.platform(settings.Settings(sizes=sizes))
 
 
 def test_an_image_prefix_must_end_at_a_separator() -> None:
     with pytest.raises(settings.SettingsError, match="each prefix must end"):
-        settings.platform(settings.Settings(allowed_images=["registry.example/team"]))
+        offering.platform(settings.Settings(allowed_images=["registry.example/team"]))

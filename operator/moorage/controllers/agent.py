@@ -19,11 +19,11 @@ from moorage.lifecycle import conditions, health, wishes
 from moorage.lifecycle.decision import Desired
 from moorage.model import names
 from moorage.model.agent import Agent, Snapshots
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.names import FINALIZER, AgentUid, Key
 from moorage.model.observation import Observation
 from moorage.model.offer import Platform
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState
 from moorage.model.sealing import KeysUnavailable
 from moorage.store.agents import Agents, NewAgent

@@ -8,6 +8,7 @@ from moorage.kube.apply import Applier
 from moorage.lifecycle import conditions
 from moorage.model.domain import Domain
 from moorage.model.names import Key
+from moorage.store.domains import Domains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,7 @@ class DomainController:
 
     objects: Objects
     applier: Applier
+    domains: Domains
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; always settled."""

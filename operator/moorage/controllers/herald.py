@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from moorage.kube.events import About
 from moorage.kube.kinds import Kind
 from moorage.lifecycle import news
-from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError
 from moorage.model.metadata import Metadata
+from moorage.model.reasons import Reason
 from moorage.observability import Metrics
 
 log = logging.getLogger(__name__)

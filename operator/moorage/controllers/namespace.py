@@ -11,11 +11,11 @@ from moorage.kube.client import Client
 from moorage.kube.observe import World
 from moorage.lifecycle import conditions
 from moorage.model import names
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.names import FINALIZER, Key
 from moorage.model.namespace import TenantNamespace
 from moorage.model.offer import Platform
+from moorage.model.reasons import Reason
 from moorage.store.ledger import Ledger
 from moorage.store.tenants import Tenant, Tenants
 

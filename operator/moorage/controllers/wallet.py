@@ -8,8 +8,8 @@ from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.lifecycle import conditions
 from moorage.model import money
-from moorage.model.conditions import Reason
 from moorage.model.names import FINALIZER, Key
+from moorage.model.reasons import Reason
 from moorage.model.wallet import Wallet
 from moorage.store.ledger import Ledger
 from moorage.store.tenants import Tenants

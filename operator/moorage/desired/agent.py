@@ -4,9 +4,9 @@ from moorage.desired import gate, metadata, pod
 from moorage.desired.metadata import Manifest
 from moorage.model import names, quantity
 from moorage.model.agent import Agent, EnvVar, Http
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.offer import Platform, SizeClass
+from moorage.model.reasons import Reason
 
 CONTAINER = "agent"
 DATA_PATH = "/data"

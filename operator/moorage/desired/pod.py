@@ -3,9 +3,9 @@
 from typing import Any
 
 from moorage.desired.metadata import Manifest
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.offer import Platform
+from moorage.model.reasons import Reason
 
 USER_ID = 10001
 STOP_GRACE_SECONDS = 10

@@ -12,9 +12,10 @@ from moorage.kube import failures, kinds
 from moorage.kube.client import Client
 from moorage.kube.kinds import Kind
 from moorage.kube.objects import Identity
-from moorage.model.conditions import MESSAGES, Reason
+from moorage.model.messages import MESSAGES
 from moorage.model.metadata import Metadata
 from moorage.model.names import FIELD_MANAGER
+from moorage.model.reasons import Reason
 
 CONTROLLER = "moorage.dev/operator"
 ACTION = "Reconcile"

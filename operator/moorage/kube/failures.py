@@ -14,8 +14,8 @@ import contextlib
 
 import msgspec
 
-from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError, Permanent, Transient, Unavailable
+from moorage.model.reasons import Reason
 
 RETRY_AFTER_MAX_SECONDS = 60.0
 DETAIL_MAX = 500

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from moorage.kube.failures import Conflict
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.names import LABEL_AGENT, LABEL_AGENT_UID, LABEL_TENANT_UID
+from moorage.model.reasons import Reason
 
 Manifest = Mapping[str, Any]
 

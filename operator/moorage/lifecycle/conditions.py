@@ -12,13 +12,14 @@ from moorage.lifecycle import decision, health, verdicts
 from moorage.lifecycle.verdicts import UNREADABLE, Verdict
 from moorage.model import clock, conditions, money, names
 from moorage.model.agent import Agent
-from moorage.model.conditions import ConditionType, Reason, Status
+from moorage.model.conditions import ConditionType, Status
 from moorage.model.domain import Domain
 from moorage.model.exits import Exit
 from moorage.model.ledger import WalletView
 from moorage.model.metadata import Metadata
 from moorage.model.namespace import TenantNamespace
 from moorage.model.observation import Observation, Unknown
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState
 from moorage.model.wallet import Wallet
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from moorage.lifecycle import effects as do
 from moorage.model import names
 from moorage.model.agent import DesiredState, Recovery
-from moorage.model.conditions import Reason
 from moorage.model.observation import JobView, Observation, PodView, VolumeView
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState, Attempt, SnapshotPurpose
 
 LOOK_AGAIN_SECONDS = 2.0

@@ -6,9 +6,10 @@
 from datetime import timedelta
 
 from moorage.lifecycle import backoff, decision, storage
-from moorage.model.conditions import Reason, Status
+from moorage.model.conditions import Status
 from moorage.model.exits import Exit, ExitReason
 from moorage.model.observation import Observation, PodView, Unknown
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState
 
 Verdict = tuple[Status, Reason]

@@ -7,7 +7,8 @@ each once: what is only on the way, and what all agents of a wallet have in comm
 from collections.abc import Mapping
 from typing import Any
 
-from moorage.model.conditions import ConditionType, Reason
+from moorage.model.conditions import ConditionType
+from moorage.model.reasons import Reason
 
 Status = Mapping[str, Any]  # Any: a status, ours or as it was watched
 

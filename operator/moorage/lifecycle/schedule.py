@@ -4,7 +4,7 @@ from datetime import datetime
 
 from cronsim import CronSim, CronSimError
 
-from moorage.model.conditions import Reason
+from moorage.model.reasons import Reason
 
 FIELDS = 5
 

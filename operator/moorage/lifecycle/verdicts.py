@@ -7,8 +7,9 @@ from datetime import datetime
 
 from moorage.lifecycle import backoff, decision, health
 from moorage.model.agent import Agent
-from moorage.model.conditions import Reason, Status
+from moorage.model.conditions import Status
 from moorage.model.observation import Observation, PodPhase, PodView, Unknown
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState, AttemptState
 from moorage.model.wallet import Standing, Veto
 

@@ -24,7 +24,7 @@ from moorage.lifecycle.decision import (
 )
 from moorage.model import quantity
 from moorage.model.agent import AgentSpec
-from moorage.model.conditions import Reason
+from moorage.model.reasons import Reason
 from moorage.model.record import (
     AgentRecord,
     AgentState,

@@ -1,5 +1,6 @@
 """Domain: one host name that leads to an agent."""
 
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -13,11 +14,20 @@ class AgentRef(msgspec.Struct, frozen=True, rename="camel"):
     name: str
 
 
+class Issuer(StrEnum):
+    """Who signs the certificate of a host name."""
+
+    CLOUDFLARE = "Cloudflare"
+    ACME = "Acme"
+
+
 class DomainSpec(msgspec.Struct, frozen=True, rename="camel"):
     """spec of a Domain."""
 
     hostname: str
     agent_ref: AgentRef
+    proxied: bool | None = None  # absent: as the platform says
+    certificate: Issuer | None = None  # absent: as the platform says
 
 
 class Domain(msgspec.Struct, frozen=True, rename="camel"):

@@ -8,7 +8,7 @@ MoorageError
 └── LostLeadership   another process leads: this one must stop at once
 """
 
-from moorage.model.conditions import Reason
+from moorage.model.reasons import Reason
 
 
 class MoorageError(Exception):

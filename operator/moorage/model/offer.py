@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
+from moorage.model.domain import Issuer
 from moorage.model.network import Egress, Pods
+
+ENTRY_LABEL = "entry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,33 @@ class NetworkOffer:
     ingress: Pods | None = None  # the ingress controller; None: nothing connects to an agent
 
 
+class RouteKind(StrEnum):
+    """What leads requests to agents in this cluster."""
+
+    INGRESS = "Ingress"
+    HTTP_ROUTE = "HTTPRoute"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainOffer:
+    """What host names this platform offers, and how they lead here."""
+
+    zone: str  # below it agents get names at once; registrable on its own, and nothing of the platform's is in it
+    target: str  # an address of the ingress controller, or a host name that leads to it
+    proxied: bool = True  # what a Domain that does not say gets
+    issuer: Issuer = Issuer.CLOUDFLARE
+    issuers: tuple[Issuer, ...] = (Issuer.CLOUDFLARE,)  # what Domains may ask for
+    cert_manager: str | None = None  # the ClusterIssuer that signs what is asked of Acme; None: we ask ourselves
+    route_kind: RouteKind = RouteKind.INGRESS
+    ingress_class: str | None = None  # None: the cluster's default
+    gateway: tuple[str, str] | None = None  # namespace and name of the Gateway
+
+    @property
+    def entry(self) -> str:
+        """The name that tenants point names of their own to."""
+        return f"{ENTRY_LABEL}.{self.zone}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """Everything the builders of manifests need to know about this installation."""
@@ -52,6 +83,7 @@ class Platform:
     volume_annotations: Mapping[str, str] = field(default_factory=dict)
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+    domains: DomainOffer | None = None  # None: this installation has no DNS provider
 
     def to_tenant(self, *, sandboxed: bool) -> "Platform":
         """The same offer, as a tenant of this isolation has it."""

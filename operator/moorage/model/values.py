@@ -2,10 +2,13 @@
 
 import json
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from moorage.model import network
+from moorage.model.domain import Issuer
+from moorage.model.offer import RouteKind
 
 _KMS_KEY = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 
@@ -69,12 +72,28 @@ def pods(text: str) -> network.Pods | None:
     return network.pods(named) if named else None
 
 
+def issuer(text: str) -> str:
+    """Who signs certificates."""
+    return _one_of(text, Issuer)
+
+
+def route_kind(text: str) -> str:
+    """What leads requests to agents."""
+    return _one_of(text, RouteKind)
+
+
 def kms_keys(text: str) -> list[str]:
     """A JSON list of full ARNs of keys: an alias could be pointed to another key later."""
     arns = [str(arn) for arn in json_list(text)]
     if not all(_KMS_KEY.fullmatch(arn) for arn in arns):
         raise ValueError("must list ARNs of keys, such as arn:aws:kms:eu-central-1:111122223333:key/…")
     return arns
+
+
+def _one_of(text: str, choices: type[StrEnum]) -> str:
+    if text not in list(choices):
+        raise ValueError(f"must be one of {', '.join(choices)}")
+    return text
 
 
 def _json(text: str) -> Any:  # Any: the caller checks the shape

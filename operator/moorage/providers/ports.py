@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
+from moorage.model.domain_seen import ProofAnswer
 from moorage.model.errors import Unavailable
 from moorage.model.identity import Identity
 from moorage.model.purges import Notice
+from moorage.model.reasons import Reason
 
 
 class UploadLost(Exception):
@@ -113,3 +116,103 @@ class TokenReviewer(Protocol):
 
     async def review(self, token: str, audience: str) -> Identity | None:
         """The identity behind a token for this audience that is bound to a living pod; None for any other token."""
+
+
+class DnsType(StrEnum):
+    """The types of DNS records that we write."""
+
+    A = "A"
+    AAAA = "AAAA"
+    CNAME = "CNAME"
+    TXT = "TXT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsRecord:
+    """One record of a zone. `name` and the target of a CNAME are full names in lower case without a trailing dot."""
+
+    name: str
+    type: DnsType
+    content: str
+    proxied: bool = False
+    comment: str = ""
+    id: str = ""
+    """The provider's; empty: it is yet to be made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What came of one wish in a batch."""
+
+    record: DnsRecord | None
+    """As the provider has it now; None when it was deleted or refused."""
+    refused: Reason | None = None
+
+
+class HostnameState(StrEnum):
+    """Where a host name of a tenant's own is, at the provider that serves it."""
+
+    PENDING = "Pending"
+    ACTIVE = "Active"
+    BLOCKED = "Blocked"
+    FAILED = "Failed"  # moved away, or never verified in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomHostname:
+    """A host name outside of our zones that the provider serves for us, with a certificate of its own at its edge."""
+
+    id: str
+    hostname: str
+    state: HostnameState
+    certificate: HostnameState
+
+
+class DnsProvider(Protocol):
+    """A provider of zones. Zones are named by their domain. Every call is one attempt.
+
+    Raises Unavailable or Transient (with `retry_after_seconds` when the provider said so), and Permanent with the
+    reason that says which right or zone is missing. No answer is ever taken for an empty one.
+    """
+
+    async def records(self, zone: str) -> list[DnsRecord]:
+        """All records of a zone, foreign ones too."""
+
+    async def write(self, zone: str, puts: Sequence[DnsRecord], deletes: Sequence[str]) -> list[Written]:
+        """Make or replace records (by their id) and delete others (by id), all in few calls; one answer per wish, puts
+        first. One bad record does not hold up the others. A record that is gone already counts as deleted."""
+
+    async def custom_hostnames(self, zone: str) -> list[CustomHostname]:
+        """All custom host names of a zone."""
+
+    async def add_hostname(self, zone: str, hostname: str) -> CustomHostname:
+        """Ask for a custom host name; Permanent(HOSTNAME_CONFLICT) when there is one that is not known to be ours."""
+
+    async def remove_hostname(self, zone: str, hostname_id: str) -> None:
+        """Give a custom host name up; one that is gone already is fine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCertificate:
+    """A certificate as its issuer gave it."""
+
+    id: str
+    chain_pem: str
+    """The certificate itself first."""
+
+
+class CertificateIssuer(Protocol):
+    """Signs certificates for host names whose owner was checked before. Raises Transient, Unavailable or Permanent."""
+
+    async def issue(self, hostname: str, csr_pem: bytes) -> SignedCertificate:
+        """A certificate for exactly this name."""
+
+    async def revoke(self, certificate_id: str, chain_pem: str) -> None:
+        """Take it back; one that is revoked or over already is fine."""
+
+
+class Proofs(Protocol):
+    """Asks the DNS, without a cache, whether a name shows a text."""
+
+    async def look(self, name: str, text: str) -> ProofAnswer:
+        """Whether the TXT records at `name` hold exactly this text, by the word of several resolvers."""

@@ -11,9 +11,9 @@ from moorage.kube import kinds, volume_snapshots
 from moorage.kube.client import Client
 from moorage.model import names
 from moorage.model.agent import Agent
-from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError, Permanent
 from moorage.model.observation import VolumeView
+from moorage.model.reasons import Reason
 from moorage.model.record import CopyState
 from moorage.store.database import Database
 from moorage.store.frozen_copies import FrozenCopyRows

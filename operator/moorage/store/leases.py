@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from moorage.model.conditions import Reason
 from moorage.model.errors import LostLeadership, Permanent
 from moorage.model.names import AgentUid, WalletId
+from moorage.model.reasons import Reason
 from moorage.model.spending import FinishedRequest, Lease, Reservation
 from moorage.model.wallet import Standing
 from moorage.store.database import Database

@@ -7,10 +7,10 @@ from typing import Any
 import asyncpg
 
 from moorage.model import clock
-from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError, Permanent
 from moorage.model.ledger import EntryView, Granted, OpenRun, Settled, WalletView
 from moorage.model.names import AgentUid, PodUid, WalletId
+from moorage.model.reasons import Reason
 from moorage.model.wallet import Standing
 from moorage.store.database import Database
 

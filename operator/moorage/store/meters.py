@@ -4,9 +4,9 @@ from typing import Any
 
 import asyncpg
 
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.rates import Absorbed, Meter, Stored
+from moorage.model.reasons import Reason
 from moorage.store.database import Database
 from moorage.store.ledger import UNKNOWN_WALLET, LedgerRefusal
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from moorage.model.conditions import Reason
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentState
 from moorage.model.wallet import Standing
 from moorage.store.database import Database

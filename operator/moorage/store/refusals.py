@@ -4,8 +4,8 @@ from typing import Any
 
 import asyncpg
 
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
+from moorage.model.reasons import Reason
 from moorage.store.database import Database
 from moorage.store.ledger import AMOUNT_REFUSED, KEY_TAKEN, UNKNOWN_WALLET, LedgerRefusal
 

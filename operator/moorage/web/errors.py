@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from moorage.model.conditions import MESSAGES
 from moorage.model.errors import Permanent, Transient
+from moorage.model.messages import MESSAGES
 from moorage.providers.ports import StoreFull, UploadLost
 from moorage.services.mover_sessions import AttemptOver, NotYourAttempt, ReportRefused
 

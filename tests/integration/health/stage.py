@@ -16,10 +16,10 @@ from moorage.controllers.leading import Epoch
 from moorage.desired import agent as desired_agent
 from moorage.model.agent import Agent
 from moorage.model.clock import from_epoch
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.names import AgentUid, Key, PodUid
 from moorage.model.observation import Observation, PodPhase, PodView, VolumeView
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord
 from moorage.observability import Metrics
 from moorage.providers.recorded_notices import RecordedNotices

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from moorage.model.conditions import Reason
 from moorage.model.observation import PodPhase
+from moorage.model.reasons import Reason
 from tests import factories
 from tests.factories import exit_of
 from tests.integration.health.stage import Stage, at, open_stage

@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from moorage.model.conditions import Reason
 from moorage.model.errors import LostLeadership, Permanent
 from moorage.model.names import WalletId
+from moorage.model.reasons import Reason
 from moorage.model.spending import ModelPrice, Reservation, Tokens
 from moorage.model.wallet import Standing
 from moorage.store.leases import Leases, Reservations

@@ -6,9 +6,9 @@ import uuid
 import asyncpg
 import pytest
 
-from moorage.model.conditions import Reason
 from moorage.model.errors import LostLeadership, Permanent
 from moorage.model.money import AMOUNT_MICROS_MAX
+from moorage.model.reasons import Reason
 from moorage.store.database import Database
 from moorage.store.ledger import Ledger, LedgerRefusal
 from tests.integration.money.world import START_S, World

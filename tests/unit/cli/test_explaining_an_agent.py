@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from moorage.cli import agent as command
 from moorage.cli import main
 from moorage.kube.failures import Refused
-from moorage.model.conditions import MESSAGES, Reason
+from moorage.model.messages import MESSAGES
+from moorage.model.reasons import Reason
 
 CRASHING = {
     "observedGeneration": 1,

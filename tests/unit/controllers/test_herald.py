@@ -8,9 +8,9 @@ from moorage.controllers import herald
 from moorage.controllers.herald import Herald
 from moorage.kube import kinds
 from moorage.kube.events import About
-from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError, Permanent, Unavailable
 from moorage.model.metadata import Metadata
+from moorage.model.reasons import Reason
 from moorage.observability import Metrics
 from tests.simulation import virtual_time
 

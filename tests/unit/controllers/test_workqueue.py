@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from moorage.controllers.workqueue import KeyedQueue
-from moorage.model.conditions import Reason
 from moorage.model.errors import LostLeadership, Permanent, Transient, Unavailable
+from moorage.model.reasons import Reason
 from tests.simulation import virtual_time
 
 SEEDS = range(300)

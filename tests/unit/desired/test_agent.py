@@ -6,9 +6,9 @@ import pytest
 
 from moorage.desired import agent as desired
 from moorage.model.agent import Agent
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.offer import SizeClass
+from moorage.model.reasons import Reason
 from tests import factories
 
 IMAGE = "registry.example.com/acme/bot@sha256:1"

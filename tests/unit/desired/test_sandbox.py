@@ -6,9 +6,9 @@ import pytest
 
 from moorage.desired import agent, mover
 from moorage.lifecycle import conditions
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent
 from moorage.model.offer import Platform
+from moorage.model.reasons import Reason
 from tests import factories
 
 AGENT = factories.agent(storage={"size": "1Gi"})

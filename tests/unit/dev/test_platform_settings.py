@@ -9,7 +9,7 @@ import pytest
 from dev import environment, secret_files, services
 from dev.layout import Layout
 from dev.trouble import Trouble
-from moorage import settings
+from moorage import offering, settings
 from moorage.model.network import Addresses, Egress
 
 PASSWORD = "secret"
@@ -52,7 +52,7 @@ def test_every_setting_is_known_and_none_that_is_required_is_missing(layout: Lay
 
 
 def test_offer_is_usable_with_the_quickstarts_size_and_runtime(layout: Layout) -> None:
-    offer = settings.platform(_settings(layout))
+    offer = offering.platform(_settings(layout))
     assert offer.sizes["demo"].rate_picos == 5_000 * 10**6
     assert offer.runtimes == {"chatbot": "localhost/moorage-agent:1"}
     assert offer.allowed_images == ("localhost/",)
@@ -60,7 +60,7 @@ def test_offer_is_usable_with_the_quickstarts_size_and_runtime(layout: Layout) -
 
 
 def test_mover_may_reach_the_api_and_the_store_and_nothing_else(layout: Layout) -> None:
-    egress = settings.platform(_settings(layout)).mover.egress
+    egress = offering.platform(_settings(layout)).mover.egress
     assert set(egress) == {Egress(to=NODE, port=8443), Egress(to=NODE, port=9000)}
 
 

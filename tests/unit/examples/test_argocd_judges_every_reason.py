@@ -6,7 +6,8 @@ import pytest
 import yaml
 from lupa import lua51
 
-from moorage.model.conditions import ConditionType, Reason, Status
+from moorage.model.conditions import ConditionType, Status
+from moorage.model.reasons import Reason
 from tests import judgements
 from tests.judgements import GENERATION, Judgement, Manifest
 from tests.tidy.tree import ROOT

@@ -16,10 +16,10 @@ from moorage.kube.failures import Conflict, Missing
 from moorage.kube.kinds import Kind
 from moorage.kube.observe import World
 from moorage.model.agent import Agent
-from moorage.model.conditions import Reason
 from moorage.model.errors import Permanent, Unavailable
 from moorage.model.metadata import Metadata
 from moorage.model.names import FINALIZER, Key
+from moorage.model.reasons import Reason
 from tests.fakes.apiserver import Answer, ApiServer
 from tests.simulation import virtual_time
 

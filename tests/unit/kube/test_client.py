@@ -10,8 +10,8 @@ from moorage.kube import kinds, login
 from moorage.kube.client import Client
 from moorage.kube.failures import Conflict, Expired, Forbidden, Missing, Refused
 from moorage.kube.objects import Live
-from moorage.model.conditions import Reason
 from moorage.model.errors import MoorageError, Permanent, Transient, Unavailable
+from moorage.model.reasons import Reason
 from tests.fakes.apiserver import Answer, ApiServer
 from tests.simulation import virtual_time
 

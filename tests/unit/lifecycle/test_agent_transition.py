@@ -14,7 +14,6 @@ from moorage.lifecycle.agent import transition
 from moorage.lifecycle.decision import Decision, Desired
 from moorage.lifecycle.snapshot import retry_seconds
 from moorage.model.agent import DesiredState, Recovery
-from moorage.model.conditions import Reason
 from moorage.model.names import AgentUid, PodUid, SnapshotId, TenantUid, WalletId
 from moorage.model.observation import (
     UNKNOWN,
@@ -26,6 +25,7 @@ from moorage.model.observation import (
     VolumeView,
 )
 from moorage.model.rates import Meter, Stored
+from moorage.model.reasons import Reason
 from moorage.model.record import (
     AgentRecord,
     AgentState,

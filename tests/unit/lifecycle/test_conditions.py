@@ -14,8 +14,10 @@ import yaml
 from moorage.lifecycle import conditions, verdicts
 from moorage.model import clock
 from moorage.model.agent import Agent
-from moorage.model.conditions import MESSAGES, ConditionType, Reason, Status
+from moorage.model.conditions import ConditionType, Status
+from moorage.model.messages import MESSAGES
 from moorage.model.observation import UNKNOWN, Observation, PodPhase
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState, AttemptState
 from moorage.model.wallet import Standing, Veto
 from tests import factories

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from moorage.lifecycle import news
-from moorage.model.conditions import ConditionType, Reason, Status
+from moorage.model.conditions import ConditionType, Status
+from moorage.model.reasons import Reason
 
 NEW: dict[str, Any] = {}
 

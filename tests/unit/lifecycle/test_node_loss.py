@@ -11,9 +11,9 @@ from moorage.lifecycle import effects as do
 from moorage.lifecycle.agent import transition
 from moorage.lifecycle.decision import Decision, Desired
 from moorage.model.agent import Recovery
-from moorage.model.conditions import Reason
 from moorage.model.names import PodUid
 from moorage.model.observation import UNKNOWN, Observation, PodView, Unknown
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState
 from moorage.model.wallet import Veto
 from tests import factories

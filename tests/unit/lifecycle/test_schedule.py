@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from moorage.lifecycle import schedule
-from moorage.model.conditions import Reason
+from moorage.model.reasons import Reason
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 

@@ -11,8 +11,9 @@ from moorage.kube import status as statuses
 from moorage.lifecycle import conditions, verdicts
 from moorage.lifecycle.conditions import USAGE_AGE_MAX
 from moorage.model import clock
-from moorage.model.conditions import Reason, Status
+from moorage.model.conditions import Status
 from moorage.model.ledger import WalletView
+from moorage.model.reasons import Reason
 from moorage.model.wallet import Standing
 from moorage.operation import RESYNC_SECONDS
 from tests import factories

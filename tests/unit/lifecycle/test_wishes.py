@@ -11,9 +11,9 @@ from moorage.lifecycle import snapshot, wishes
 from moorage.lifecycle.agent import transition
 from moorage.lifecycle.decision import Decision
 from moorage.model import agent as agents
-from moorage.model.conditions import Reason
 from moorage.model.names import SnapshotId
 from moorage.model.observation import JobOutcome, Observation
+from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState, AttemptKind, AttemptState, SnapshotPurpose
 from moorage.model.wallet import Standing
 from tests.factories import (

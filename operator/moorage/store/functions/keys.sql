@@ -45,6 +45,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
     UNION ALL
     SELECT 'snapshot', s.id, 'attempt', s.attempt_id::text, 'wrapped_key', s.wrapped_key
     FROM moorage.snapshot s WHERE s.tenant_uid = of_owner AND s.key_version = of_version
+    UNION ALL
+    SELECT 'domain', d.uid, 'domain', d.uid::text, 'sealed_key', d.sealed_key
+    FROM moorage.domain d WHERE d.tenant_uid = of_owner AND d.key_version = of_version
     LIMIT rows_max
 $$;
 
@@ -56,6 +59,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
     snapshots bigint;
     attempts  bigint;
+    domains   bigint;
 BEGIN
     WITH fresh AS (
         SELECT s.id, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
@@ -69,8 +73,14 @@ BEGIN
         FOR NO KEY UPDATE OF t SKIP LOCKED)
     UPDATE moorage.attempt t SET wrapped_key = f.after FROM fresh f WHERE t.id = f.id;
     GET DIAGNOSTICS attempts = ROW_COUNT;
-    PERFORM moorage.note_keys(who, 'Resealed', of_owner, new_version::text, snapshots + attempts);
-    RETURN snapshots + attempts;
+    WITH fresh AS (
+        SELECT d.uid, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
+        JOIN moorage.domain d ON d.uid = f.id AND d.sealed_key = f.before WHERE f.stored_in = 'domain'
+        FOR NO KEY UPDATE OF d SKIP LOCKED)
+    UPDATE moorage.domain d SET sealed_key = f.after FROM fresh f WHERE d.uid = f.uid;
+    GET DIAGNOSTICS domains = ROW_COUNT;
+    PERFORM moorage.note_keys(who, 'Resealed', of_owner, new_version::text, snapshots + attempts + domains);
+    RETURN snapshots + attempts + domains;
 END $$;
 
 -- Destroys an old version; false, and nothing done, while it is the newest or anything is sealed with it.

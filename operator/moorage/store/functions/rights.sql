@@ -40,6 +40,11 @@ GRANT EXECUTE ON FUNCTION
     money.take_events(text[], integer)
 TO moorage_app;
 
+GRANT EXECUTE ON FUNCTION
+    moorage.claim_hostname(bigint, uuid, integer), moorage.claim_standing(uuid),
+    moorage.release_hostname(bigint, uuid, interval)
+TO moorage_app;
+
 -- Keys are added by whoever first seals; what takes the place of another, and what goes, passes these doors.
 GRANT EXECUTE ON FUNCTION
     moorage.rewrap_keys(text, text, uuid[], integer[], bytea[], bytea[]),

@@ -1,0 +1,199 @@
+"""Domains and their claims: one row per Domain, one per name; written only under fence and epoch."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from moorage.model.domain import Issuer
+from moorage.model.domain_record import AgentFacts, Certificate, DomainRecord, DomainState, Paid, Standing
+from moorage.model.domain_seen import ProofAnswer
+from moorage.model.names import TenantUid
+from moorage.model.record import AgentState
+from moorage.store.database import Database
+
+_ENSURE = """
+INSERT INTO moorage.domain (uid, tenant_uid, namespace, name, hostname, own, agent_name, challenge)
+SELECT $2::uuid, t.uid, $3::text, $4::text, $5::text, $6::boolean, $7::text,
+       'moorage-proof=' || encode(sha256(convert_to(t.uid::text || ' ' || $5, 'UTF8')), 'hex')
+FROM moorage.require_epoch($1), moorage.tenant t
+WHERE t.core_namespace = $3 AND t.removed_at IS NULL
+ON CONFLICT (uid) DO UPDATE SET agent_name = excluded.agent_name
+RETURNING uid
+"""
+
+_SELECT = """
+SELECT d.*, d.uid::text AS uid_text, d.tenant_uid::text AS tenant, moorage.claim_standing(d.uid) AS standing,
+       to_timestamp(money.clock()) AS now, a.uid::text AS agent_uid, a.state AS agent_state
+FROM moorage.domain d
+LEFT JOIN moorage.agent a ON a.namespace = d.namespace AND a.name = d.agent_name AND a.state <> 'Deleted'
+WHERE d.uid = $1 AND d.deleted_at IS NULL
+"""
+
+_SAVE = """
+UPDATE moorage.domain SET
+    state = $4, state_since = CASE WHEN state = $4 THEN state_since ELSE to_timestamp(money.clock()) END,
+    fence = fence + CASE WHEN state = $4 THEN 0 ELSE 1 END
+FROM moorage.require_epoch($1)
+WHERE uid = $2 AND fence = $3 AND deleted_at IS NULL
+RETURNING uid
+"""
+
+# Only a definite answer is written down: since when the proof is missing counts from the first one that said so.
+_PROOF = """
+UPDATE moorage.domain SET
+    looked_at = to_timestamp(money.clock()),
+    proven_at = CASE WHEN $3 THEN coalesce(proven_at, to_timestamp(money.clock())) ELSE proven_at END,
+    missing_since = CASE WHEN $3 THEN NULL ELSE coalesce(missing_since, to_timestamp(money.clock())) END
+FROM moorage.require_epoch($1)
+WHERE uid = $2 AND deleted_at IS NULL
+"""
+
+_CERTIFICATE = """
+UPDATE moorage.domain SET certificate_id = $3, certificate_issuer = $4, certificate_chain = $5, fingerprint = $6,
+    not_before = $7, not_after = $8, sealed_key = $9
+FROM moorage.require_epoch($1)
+WHERE uid = $2 AND deleted_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDomain:
+    """What is known of a Domain that is looked at."""
+
+    uid: str
+    namespace: str
+    name: str
+    hostname: str  # canonical
+    own: bool
+    agent_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCertificate:
+    """A certificate with its sealed key, as it is kept."""
+
+    facts: Certificate
+    chain_pem: str
+    sealed_key: bytes
+
+
+class Domains:
+    """The tables `domain` and `claim`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ensure(self, *, epoch: int, new: NewDomain) -> bool:
+        """Make the record of a Domain, or note which agent it leads to now; False: not in a tenant's namespace."""
+        found = await self._database.row(
+            _ENSURE, epoch, new.uid, new.namespace, new.name, new.hostname, new.own, new.agent_name
+        )
+        return found is not None
+
+    async def load(self, uid: str) -> DomainRecord | None:
+        """The record with its standing, its agent and the database's clock."""
+        row = await self._database.row(_SELECT, uid)
+        return None if row is None else _record(row)
+
+    async def save(self, *, epoch: int, before: DomainRecord, after: DomainRecord) -> bool:
+        """Write a decided state; False when something crossed it, and the caller must look again."""
+        found = await self._database.row(_SAVE, epoch, before.uid, before.fence, after.state.value)
+        return found is not None
+
+    async def claim(self, *, epoch: int, uid: str, names_max: int) -> Standing:
+        """Claim the name; of many that ask at once, one holds it."""
+        standing: str = await self._database.value("SELECT moorage.claim_hostname($1, $2, $3)", epoch, uid, names_max)
+        return Standing(standing)
+
+    async def release(self, *, epoch: int, uid: str, quarantine: timedelta) -> None:
+        """Give the name up; others may not have it for this long."""
+        await self._database.run("SELECT moorage.release_hostname($1, $2, $3)", epoch, uid, quarantine)
+
+    async def note_proof(self, *, epoch: int, uid: str, answer: ProofAnswer) -> None:
+        """Write down what the resolvers said; nothing when they did not say anything definite."""
+        if answer is not ProofAnswer.UNKNOWN:
+            await self._database.run(_PROOF, epoch, uid, answer is ProofAnswer.SHOWN)
+
+    async def note_record(self, *, epoch: int, uid: str, record_id: str | None) -> None:
+        """The provider's id of our record; None: it is gone."""
+        await self._note("record_id", epoch, uid, record_id)
+
+    async def note_hostname(self, *, epoch: int, uid: str, hostname_id: str | None) -> None:
+        """The provider's id of our custom host name; None: it is gone."""
+        await self._note("provider_hostname_id", epoch, uid, hostname_id)
+
+    async def keep_certificate(self, *, epoch: int, uid: str, kept: KeptCertificate | None) -> None:
+        """Keep a certificate in the place of the last one; None: it is revoked, and its key forgotten."""
+        facts = None if kept is None else kept.facts
+        await self._database.run(
+            _CERTIFICATE, epoch, uid,
+            facts and facts.id, facts and facts.issuer.value, kept and kept.chain_pem, facts and facts.fingerprint,
+            facts and facts.not_before, facts and facts.not_after, kept and kept.sealed_key,
+        )  # fmt: skip
+
+    async def certificate(self, uid: str) -> KeptCertificate | None:
+        """The certificate with its sealed key."""
+        row = await self._database.row("SELECT * FROM moorage.domain WHERE uid = $1 AND deleted_at IS NULL", uid)
+        facts = None if row is None else _certificate(row)
+        if row is None or facts is None:
+            return None
+        return KeptCertificate(facts=facts, chain_pem=row["certificate_chain"], sealed_key=row["sealed_key"])
+
+    async def finish(self, *, epoch: int, uid: str) -> None:
+        """Nothing is left of it outside: its row becomes history."""
+        await self._database.run(
+            "UPDATE moorage.domain SET deleted_at = to_timestamp(money.clock()) FROM moorage.require_epoch($1)"
+            " WHERE uid = $2 AND deleted_at IS NULL",
+            *(epoch, uid),
+        )
+
+    async def living(self) -> list[tuple[str, str, str]]:
+        """(uid, namespace, name) of all that are not deleted, for the sweep after a missed deletion."""
+        rows = await self._database.rows(
+            "SELECT uid::text AS uid, namespace, name FROM moorage.domain WHERE deleted_at IS NULL"
+        )
+        return [(row["uid"], row["namespace"], row["name"]) for row in rows]
+
+    async def of_agent(self, namespace: str, agent_name: str) -> list[str]:
+        """The names of the Domains that lead to an agent."""
+        rows = await self._database.rows(
+            "SELECT name FROM moorage.domain WHERE namespace = $1 AND agent_name = $2 AND deleted_at IS NULL",
+            *(namespace, agent_name),
+        )
+        return [row["name"] for row in rows]
+
+    async def _note(self, column: str, epoch: int, uid: str, value: str | None) -> None:
+        await self._database.run(
+            f"UPDATE moorage.domain SET {column} = $3 FROM moorage.require_epoch($1)"  # noqa: S608  # a name of this file
+            " WHERE uid = $2 AND deleted_at IS NULL",
+            *(epoch, uid, value),
+        )
+
+
+def _record(row: Any) -> DomainRecord:  # Any: asyncpg.Record, whose columns are those of _SELECT
+    return DomainRecord(
+        uid=row["uid_text"],
+        tenant_uid=TenantUid(row["tenant"]),
+        **{name: row[name] for name in ("namespace", "name", "hostname", "own", "state_since", "fence", "now")},
+        **{name: row[name] for name in ("challenge", "proven_at", "looked_at", "missing_since", "record_id")},
+        state=DomainState(row["state"]),
+        standing=Standing(row["standing"]),
+        provider_hostname_id=row["provider_hostname_id"],
+        certificate=_certificate(row),
+        paid=Paid(until=row["paid_until"], unpaid_since=row["unpaid_since"], release_at=row["release_at"]),
+        agent=None
+        if row["agent_uid"] is None
+        else AgentFacts(uid=row["agent_uid"], state=AgentState(row["agent_state"])),
+    )
+
+
+def _certificate(row: Any) -> Certificate | None:  # Any: as above
+    if row["certificate_id"] is None:
+        return None
+    return Certificate(
+        id=row["certificate_id"],
+        issuer=Issuer(row["certificate_issuer"]),
+        fingerprint=row["fingerprint"],
+        not_before=row["not_before"],
+        not_after=row["not_after"],
+    )
