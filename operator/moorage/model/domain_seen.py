@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from moorage.model.names import Key
 from moorage.model.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The Domain that something outside is kept for, and the key that rings when it changed."""
+
+    uid: str
+    key: Key
 
 
 class Sight(StrEnum):
