@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from moorage.model import money
+from moorage.model import hostnames, money
 from moorage.model.domain import Issuer
+from moorage.model.errors import Permanent
 from moorage.model.offer import DomainOffer, MoverOffer, NetworkOffer, Platform, RouteKind, SizeClass
 from moorage.settings import Settings, SettingsError, mover_authority
 
@@ -56,8 +57,10 @@ def _domains(settings: Settings) -> DomainOffer | None:
     }
     namespace, _, name = settings.gateway.partition("/")
     return DomainOffer(
-        zone=settings.domain_zone,
+        zone=_zone(settings.domain_zone),
         target=settings.domain_target,
+        # Whoever held the name that all names lead to would hold them all.
+        reserved=(*map(str, settings.domain_reserved), settings.domain_target),
         proxied=settings.domain_proxied,
         issuer=Issuer(settings.domain_issuer),
         issuers=tuple(issuer for issuer, means in offered.items() if means),
@@ -66,6 +69,14 @@ def _domains(settings: Settings) -> DomainOffer | None:
         ingress_class=settings.ingress_class or None,
         gateway=(namespace, name) if name else None,
     )
+
+
+def _zone(text: str) -> str:
+    # Every comparison with a name of a tenant is one of canonical names.
+    try:
+        return hostnames.canonical(text)
+    except Permanent as error:
+        raise SettingsError("MOORAGE_DOMAIN_ZONE must be a host name, such as agents.example") from error
 
 
 def _size(entry: Mapping[str, Any]) -> SizeClass:

@@ -62,3 +62,17 @@ def test_a_price_that_is_not_exact_per_second_is_refused() -> None:
 def test_an_image_prefix_must_end_at_a_separator() -> None:
     with pytest.raises(settings.SettingsError, match="each prefix must end"):
         offering.platform(settings.Settings(allowed_images=["registry.example/team"]))
+
+
+def test_the_zone_is_kept_in_its_one_spelling_and_no_tenant_gets_the_name_all_names_lead_to() -> None:
+    found = offering.platform(
+        settings.Settings(domain_zone="Agents.Example.", domain_target="lb.hosting.example", domain_reserved=["acme"])
+    ).domains
+    assert found is not None
+    assert found.zone == "agents.example"
+    assert set(found.reserved) == {"acme", "lb.hosting.example"}
+
+
+def test_a_zone_that_is_no_host_name_is_refused() -> None:
+    with pytest.raises(settings.SettingsError, match="MOORAGE_DOMAIN_ZONE must be a host name"):
+        offering.platform(settings.Settings(domain_zone="*.example", domain_target="192.0.2.1"))

@@ -64,7 +64,7 @@ def parse(text: str, *, zone: str, reserved: Iterable[str]) -> Hostname:
     labels of several scripts, and whole labels in letters that look Latin. It does not find twins within one script
     (paypaı, rn for m, 1 for l), and need not, where a name is proven: it protects readers, not the name.
     """
-    name = _canonical(text)
+    name = canonical(text)
     kept = {word.strip(".").lower() for word in reserved}
     if name == zone or zone.endswith(f".{name}") or any(_within(name, host) for host in kept if "." in host):
         raise Permanent(Reason.HOSTNAME_RESERVED)
@@ -79,7 +79,8 @@ def parse(text: str, *, zone: str, reserved: Iterable[str]) -> Hostname:
     return Hostname(name, own=True)
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
+    """The one spelling of any host name; raises Permanent for what is none, or reads as another."""
     if len(text) > NAME_LENGTH_MAX + 1:  # before anything slow looks at it
         raise Permanent(Reason.HOSTNAME_INVALID)
     try:

@@ -53,6 +53,7 @@ class DomainOffer:
 
     zone: str  # below it agents get names at once; registrable on its own, and nothing of the platform's is in it
     target: str  # an address of the ingress controller, or a host name that leads to it
+    reserved: tuple[str, ...] = ()  # labels below the zone, and hosts with all below them, that nobody may claim
     proxied: bool = True  # what a Domain that does not say gets
     issuer: Issuer = Issuer.CLOUDFLARE
     issuers: tuple[Issuer, ...] = (Issuer.CLOUDFLARE,)  # what Domains may ask for
