@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 from cryptography import x509
 
-from moorage import offering, operation
+from moorage import keepers, offering, operation
 from moorage import settings as knobs
 from moorage.clockwork import Operation
 from moorage.controllers.actuator import Actuator
@@ -138,8 +138,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         per_lane=settings.reconcile_per_tenant,
     )
     queue.waited = metrics.queue_wait_seconds.observe
-    ring = queue.add
-    world = World(base.client, ring, restarted=operation.restarts(metrics))
+    world = World(base.client, queue.add, restarted=operation.restarts(metrics))
     herald = Herald(Events(base.client, knobs.instance(settings)), metrics)
     applier = Applier(base.client, world, told=herald.written)
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
@@ -149,7 +148,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     purges = Purges(rows=PurgeRows(base.database), store=base.store, notices=RecordedNotices(), metrics=metrics)
     actuator = Actuator(
         client=base.client, applier=applier, agents=agents, ledger=ledger, meters=meters, platform=platform,
-        epoch=epoch, ring=ring, snapshots=snapshots, copies=copies, purges=purges,
+        epoch=epoch, ring=queue.add, snapshots=snapshots, copies=copies, purges=purges,
         snapshot_grace=timedelta(days=settings.snapshot_grace_days), metrics=metrics,
     )  # fmt: skip
     controllers["Agent"] = AgentController(
@@ -173,8 +172,9 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         agents=agents, ledger=ledger, meters=meters,
         leadership=Leadership(base.database, knobs.instance(settings)),
         outbox=Outbox(base.database), snapshots=snapshots, copies=copies, policies=policies, purges=purges,
+        keepers=keepers.build(platform.domains, base.database, base.keyring, queue.add, lambda: epoch.current, metrics),
         prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, herald=herald,
-        world=world, objects=objects, queue=queue, ring=ring, epoch=epoch, metrics=metrics, health=health,
+        world=world, objects=objects, queue=queue, ring=queue.add, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from moorage.jobs.sweep_copies import SweepCopies
 from moorage.jobs.sweep_orphans import SweepOrphans
 from moorage.jobs.sweep_uploads import SweepUploads
 from moorage.jobs.write_statements import WriteStatements
+from moorage.keepers import Keepers
 from moorage.kube import crds
 from moorage.kube.client import Client
 from moorage.kube.login import Credentials
@@ -84,6 +85,8 @@ class Operation:
     purges: Purges
     copies: FrozenCopies
     policies: Policies
+    keepers: Keepers | None
+    """None: this installation has no zone for host names."""
     witness: Witness
     proof: Database
     """Acts as moorage_verify."""
@@ -132,6 +135,7 @@ async def start(op: Operation) -> list[Task]:
         "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
         "count_agents": CountAgents(Overviews(op.database), op.metrics).look,
         **_of_data(op),
+        **(op.keepers.jobs() if op.keepers else {}),
     }
     jobs = [
         asyncio.create_task(runner.repeat(name, do, rng=rng, metrics=op.metrics), name=name)

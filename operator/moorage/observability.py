@@ -55,6 +55,7 @@ class Metrics:
         self.events = Counter("moorage_events_total", "Kubernetes Events by what came of them.", ["result"], **at)
         self._of_movers(at)
         self._of_purges(at)
+        self._of_domains(at)
         self._of_http(at)
 
     def _of_leading(self, at: Any) -> None:  # Any: keyword arguments of three classes
@@ -146,6 +147,17 @@ class Metrics:
             "moorage_mover_queue_depth", "Attempts that wait for a mover's place.", ["kind"], **at
         )
         self.movers_running = Gauge("moorage_movers_running", "Attempts that have a mover's place.", **at)
+
+    def _of_domains(self, at: Any) -> None:  # Any: keyword arguments of two classes
+        self.certificates = Counter(
+            "moorage_certificates_total", "Certificates that were asked for or given back, by what came of it.",
+            ["issuer", "result"], **at
+        )  # fmt: skip
+        self.domain_certificate_expiry = Gauge(
+            "moorage_domain_certificate_expiry_timestamp_seconds",
+            "When the first of the host names' certificates ends.",
+            **at,
+        )
 
     def _of_purges(self, at: Any) -> None:  # Any: keyword arguments of two classes
         self.purges = Counter(

@@ -9,6 +9,7 @@ from moorage.model.domain import Issuer
 from moorage.model.network import Egress, Pods
 
 ENTRY_LABEL = "entry"
+ACME_LABEL = "acme"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,10 @@ class DomainOffer:
     def entry(self) -> str:
         """The name that tenants point names of their own to."""
         return f"{ENTRY_LABEL}.{self.zone}"
+
+    def delegation(self, uid: str) -> str:
+        """The name in our zone that `_acme-challenge` of a tenant's own host name has to lead to."""
+        return f"{uid}.{ACME_LABEL}.{self.zone}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

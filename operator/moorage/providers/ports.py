@@ -204,8 +204,11 @@ class SignedCertificate:
 class CertificateIssuer(Protocol):
     """Signs certificates for host names whose owner was checked before. Raises Transient, Unavailable or Permanent."""
 
-    async def issue(self, hostname: str, csr_pem: bytes) -> SignedCertificate:
-        """A certificate for exactly this name."""
+    async def issue(self, hostname: str, csr_pem: bytes, *, delegation: str | None) -> SignedCertificate:
+        """A certificate for exactly this name.
+
+        `delegation` is the name in our zone that challenges for a name outside of it are shown at; None: it is in it.
+        """
 
     async def revoke(self, certificate_id: str, chain_pem: str) -> None:
         """Take it back; one that is revoked or over already is fine."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from moorage.model.domain import Issuer
-from moorage.model.domain_record import AgentFacts, Certificate, DomainRecord, DomainState, Paid, Standing
+from moorage.model.domain_record import AgentFacts, DomainRecord, DomainState, Paid, Standing
 from moorage.model.domain_seen import ProofAnswer
 from moorage.model.names import TenantUid
 from moorage.model.record import AgentState
+from moorage.store.certificates import facts_of
 from moorage.store.database import Database
 
 _ENSURE = """
@@ -48,13 +48,6 @@ FROM moorage.require_epoch($1)
 WHERE uid = $2 AND deleted_at IS NULL
 """
 
-_CERTIFICATE = """
-UPDATE moorage.domain SET certificate_id = $3, certificate_issuer = $4, certificate_chain = $5, fingerprint = $6,
-    not_before = $7, not_after = $8, sealed_key = $9
-FROM moorage.require_epoch($1)
-WHERE uid = $2 AND deleted_at IS NULL
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDomain:
@@ -66,15 +59,6 @@ class NewDomain:
     hostname: str  # canonical
     own: bool
     agent_name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptCertificate:
-    """A certificate with its sealed key, as it is kept."""
-
-    facts: Certificate
-    chain_pem: str
-    sealed_key: bytes
 
 
 class Domains:
@@ -122,23 +106,6 @@ class Domains:
         """The provider's id of our custom host name; None: it is gone."""
         await self._note("provider_hostname_id", epoch, uid, hostname_id)
 
-    async def keep_certificate(self, *, epoch: int, uid: str, kept: KeptCertificate | None) -> None:
-        """Keep a certificate in the place of the last one; None: it is revoked, and its key forgotten."""
-        facts = None if kept is None else kept.facts
-        await self._database.run(
-            _CERTIFICATE, epoch, uid,
-            facts and facts.id, facts and facts.issuer.value, kept and kept.chain_pem, facts and facts.fingerprint,
-            facts and facts.not_before, facts and facts.not_after, kept and kept.sealed_key,
-        )  # fmt: skip
-
-    async def certificate(self, uid: str) -> KeptCertificate | None:
-        """The certificate with its sealed key."""
-        row = await self._database.row("SELECT * FROM moorage.domain WHERE uid = $1 AND deleted_at IS NULL", uid)
-        facts = None if row is None else _certificate(row)
-        if row is None or facts is None:
-            return None
-        return KeptCertificate(facts=facts, chain_pem=row["certificate_chain"], sealed_key=row["sealed_key"])
-
     async def finish(self, *, epoch: int, uid: str) -> None:
         """Nothing is left of it outside: its row becomes history."""
         await self._database.run(
@@ -179,21 +146,9 @@ def _record(row: Any) -> DomainRecord:  # Any: asyncpg.Record, whose columns are
         state=DomainState(row["state"]),
         standing=Standing(row["standing"]),
         provider_hostname_id=row["provider_hostname_id"],
-        certificate=_certificate(row),
+        certificate=None if row["certificate_id"] is None else facts_of(row),
         paid=Paid(until=row["paid_until"], unpaid_since=row["unpaid_since"], release_at=row["release_at"]),
         agent=None
         if row["agent_uid"] is None
         else AgentFacts(uid=row["agent_uid"], state=AgentState(row["agent_state"])),
-    )
-
-
-def _certificate(row: Any) -> Certificate | None:  # Any: as above
-    if row["certificate_id"] is None:
-        return None
-    return Certificate(
-        id=row["certificate_id"],
-        issuer=Issuer(row["certificate_issuer"]),
-        fingerprint=row["fingerprint"],
-        not_before=row["not_before"],
-        not_after=row["not_after"],
     )

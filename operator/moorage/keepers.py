@@ -1,0 +1,45 @@
+"""What is kept outside of the cluster for host names, built from the settings."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from moorage.model.domain import Issuer
+from moorage.model.names import Key
+from moorage.model.offer import DomainOffer
+from moorage.observability import Metrics
+from moorage.providers.ports import CertificateIssuer
+from moorage.services.certificates import Certificates
+from moorage.services.keyring import Keyring
+from moorage.store.certificates import CertificateRows
+from moorage.store.database import Database
+from moorage.store.domains import Domains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keepers:
+    """One for each kind of thing; each works beside the queue and rings when something has changed."""
+
+    certificates: Certificates
+
+    def jobs(self) -> dict[str, Callable[[], Awaitable[float]]]:
+        """What the clock drives, by its name."""
+        return {"keep_certificates": self.certificates.step}
+
+
+def build(
+    offer: DomainOffer | None,
+    database: Database,
+    keyring: Keyring,
+    ring: Callable[[Key, bool], None],
+    epoch: Callable[[], int],
+    metrics: Metrics,
+) -> Keepers | None:
+    """The keepers of this installation; None without a zone, and nothing of the providers is loaded then."""
+    if offer is None:
+        return None
+    issuers: Mapping[Issuer, CertificateIssuer] = {}  # none is configured yet
+    certificates = Certificates(
+        rows=CertificateRows(database), domains=Domains(database), keyring=keyring, issuers=issuers, offer=offer,
+        ring=ring, epoch=epoch, metrics=metrics,
+    )  # fmt: skip
+    return Keepers(certificates=certificates)
