@@ -5,9 +5,11 @@ from typing import Any
 
 from moorage.lifecycle.decision import Desired
 from moorage.model import agent as agents
+from moorage.model import domain_record as domain_records
 from moorage.model import namespace as tenants
 from moorage.model.agent import Agent
 from moorage.model.domain import AgentRef, Domain, DomainSpec
+from moorage.model.domain_record import AgentFacts, DomainRecord, DomainState, Paid
 from moorage.model.exits import Exit, ExitReason
 from moorage.model.ledger import WalletView
 from moorage.model.metadata import Metadata
@@ -35,6 +37,7 @@ TENANT_UID = "b0000000-0000-4000-8000-000000000001"
 NODE = Addresses(cidr="10.77.0.1/32")
 ATTEMPT_ID = "c0000000-0000-4000-8000-000000000001"
 SNAPSHOT_ID = "d0000000-0000-4000-8000-000000000001"
+DOMAIN_UID = "e0000000-0000-4000-8000-000000000001"
 POD_HASH = "0123456789abcdef"
 
 
@@ -75,6 +78,20 @@ def domain() -> Domain:
     """A Domain."""
     spec = DomainSpec(hostname="bot.example.com", agent_ref=AgentRef(name="helper"))
     return Domain(metadata=Metadata(name="bot", namespace="mn-acme", generation=1), spec=spec)
+
+
+def domain_record(**changes: Any) -> DomainRecord:
+    """A Domain below the platform's zone that is active and paid, and whose agent runs."""
+    base: dict[str, Any] = {
+        "uid": DOMAIN_UID, "tenant_uid": TenantUid(TENANT_UID), "namespace": "mn-acme", "name": "bot",
+        "agent_name": "helper", "hostname": "bot.agents.example", "own": False, "state": DomainState.ACTIVE,
+        "state_since": NOW, "fence": 0, "now": NOW, "standing": domain_records.Standing.HELD,
+        "challenge": "moorage-proof=1", "proven_at": None, "looked_at": None, "missing_since": None, "record_id": "r1",
+        "provider_hostname_id": None, "certificate": None,
+        "paid": Paid(until=NOW + timedelta(days=20), unpaid_since=None, release_at=None),
+        "agent": AgentFacts(uid=AGENT_UID, state=AgentState.RUNNING),
+    }  # fmt: skip
+    return DomainRecord(**base | changes)
 
 
 def platform(**changes: Any) -> Platform:

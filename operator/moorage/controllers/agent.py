@@ -183,6 +183,8 @@ class AgentController:
     async def _report(
         self, agent: Agent, record: AgentRecord, seen: Observation, problem: Reason | None
     ) -> float | None:
+        for key in self.objects.domains_of(record.namespace, record.name):
+            self.actuator.ring(key, False)
         if record.state is AgentState.DELETED:
             return None
         size = self.platform.sizes.get(agent.spec.size)

@@ -7,7 +7,9 @@ from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.lifecycle import conditions
 from moorage.model.domain import Domain
+from moorage.model.domain_seen import DomainSeen
 from moorage.model.names import Key
+from moorage.model.reasons import Reason
 from moorage.store.domains import Domains
 
 
@@ -23,6 +25,6 @@ class DomainController:
         """One pass; always settled."""
         domain: Domain | None = self.objects.get(key)
         if domain is not None and not domain.metadata.deleting:
-            status = conditions.domain_status(domain)
+            status = conditions.domain_status(domain, None, DomainSeen(), problem=Reason.DNS_NOT_CONFIGURED, offer=None)
             await self.applier.apply_status(kinds.DOMAIN, domain.metadata, status, seen=domain.status)
         return None

@@ -20,6 +20,7 @@ class Objects:
 
     def __init__(self) -> None:
         self._by_key: dict[Key, Any] = {}
+        self._domains: dict[str, set[Key]] = {}  # by namespace
 
     def get(self, key: Key) -> Any | None:  # Any: the kind's type, see PARSERS
         """The object, or None when it is not there."""
@@ -29,6 +30,19 @@ class Objects:
         """An Agent."""
         found: agent.Agent | None = self._by_key.get(key)
         return found
+
+    def domain(self, key: Key) -> domain.Domain | None:
+        """A Domain."""
+        found: domain.Domain | None = self._by_key.get(key)
+        return found
+
+    def domains_of(self, namespace: str, agent_name: str) -> list[Key]:
+        """The Domains that lead to an agent."""
+        return [
+            key
+            for key in self._domains.get(namespace, ())
+            if (found := self.domain(key)) is not None and found.spec.agent_ref.name == agent_name
+        ]
 
     def keys(self, kind: str) -> list[Key]:
         """All keys of a kind."""
@@ -45,11 +59,14 @@ class Objects:
         """Keep a parsed object; True when something changed that a reconcile cares about."""
         old = self._by_key.get(key)
         self._by_key[key] = new
+        if key.kind == "Domain":
+            self._domains.setdefault(key.namespace, set()).add(key)
         return old is None or _is_news(old.metadata, new.metadata)
 
     def forget(self, key: Key) -> None:
         """The object is gone."""
         self._by_key.pop(key, None)
+        self._domains.get(key.namespace, set()).discard(key)
 
     def drop(self, manifest: dict[str, Any]) -> Key:
         """Forget an object that was deleted."""

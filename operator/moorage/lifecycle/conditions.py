@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorage.lifecycle import decision, health, verdicts
+from moorage.lifecycle import decision, domain_conditions, health, verdicts
 from moorage.lifecycle.verdicts import UNREADABLE, Verdict
 from moorage.model import clock, conditions, money, names
 from moorage.model.agent import Agent
 from moorage.model.conditions import ConditionType, Status
 from moorage.model.domain import Domain
+from moorage.model.domain_record import DomainRecord
+from moorage.model.domain_seen import DomainSeen
 from moorage.model.exits import Exit
 from moorage.model.ledger import WalletView
 from moorage.model.metadata import Metadata
 from moorage.model.namespace import TenantNamespace
 from moorage.model.observation import Observation, Unknown
+from moorage.model.offer import DomainOffer
 from moorage.model.reasons import Reason
 from moorage.model.record import AgentRecord, AgentState
 from moorage.model.wallet import Wallet
@@ -118,9 +121,21 @@ def tenant_status(
     }
 
 
-def domain_status(domain: Domain) -> StatusManifest:
-    """The whole status of a Domain: this platform has no DNS provider yet, and says so."""
-    return _status(domain.metadata, {ConditionType.READY: (Status.FALSE, Reason.DNS_NOT_CONFIGURED)})
+def domain_status(
+    domain: Domain,
+    record: DomainRecord | None,
+    seen: DomainSeen,
+    *,
+    problem: Reason | None,
+    offer: DomainOffer | None,
+) -> StatusManifest:
+    """The whole status of a Domain; without a record only `Ready` is known, with the problem as its reason."""
+    if record is None:
+        verdict = UNREADABLE if problem is None else (Status.FALSE, problem)
+        return _status(domain.metadata, {ConditionType.READY: verdict})
+    said = domain_conditions.verdicts(record, seen, problem=problem, deleting=domain.metadata.deleting)
+    ready = said[ConditionType.READY][0] is Status.TRUE
+    return _status(domain.metadata, said) | domain_conditions.facts(record, offer, ready=ready)
 
 
 def _wallet_funded(view: WalletView) -> Verdict:

@@ -68,6 +68,7 @@ class DomainRecord:
     tenant_uid: TenantUid
     namespace: str
     name: str
+    agent_name: str
     hostname: str  # canonical: A-labels, lower case, no trailing dot
     own: bool  # the tenant's own name, which needs proof; else below the platform's zone
     state: DomainState

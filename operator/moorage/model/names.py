@@ -116,6 +116,21 @@ def snapshot_object_key(tenant_uid: str, snapshot_id: str, attempt_id: str) -> s
     return f"s/{tenant_uid}/{snapshot_id}/{attempt_id}"
 
 
+def challenge_name(hostname: str) -> str:
+    """Where the proof that a host name is a tenant's own has to stand."""
+    return f"_moorage-challenge.{hostname}"
+
+
+def acme_challenge_name(hostname: str) -> str:
+    """Where an ACME authority looks for its challenge."""
+    return f"_acme-challenge.{hostname}"
+
+
+def acme_delegation(domain_uid: str, zone: str) -> str:
+    """Where the tenant of a host name of its own lets that lead to, so that the platform can answer it."""
+    return f"{domain_uid}.acme.{zone}"
+
+
 _SNAPSHOT_NAME = re.compile(r"snp_[0-9a-f]{32}")
 
 

@@ -29,10 +29,14 @@ LEFT JOIN moorage.agent a ON a.namespace = d.namespace AND a.name = d.agent_name
 WHERE d.uid = $1 AND d.deleted_at IS NULL
 """
 
+# A name that was given up is proven anew.
 _SAVE = """
 UPDATE moorage.domain SET
     state = $4, state_since = CASE WHEN state = $4 THEN state_since ELSE to_timestamp(money.clock()) END,
-    fence = fence + CASE WHEN state = $4 THEN 0 ELSE 1 END
+    fence = fence + CASE WHEN state = $4 THEN 0 ELSE 1 END,
+    proven_at = CASE WHEN $4 = 'Released' THEN NULL ELSE proven_at END,
+    looked_at = CASE WHEN $4 = 'Released' THEN NULL ELSE looked_at END,
+    missing_since = CASE WHEN $4 = 'Released' THEN NULL ELSE missing_since END
 FROM moorage.require_epoch($1)
 WHERE uid = $2 AND fence = $3 AND deleted_at IS NULL
 RETURNING uid
@@ -141,7 +145,10 @@ def _record(row: Any) -> DomainRecord:  # Any: asyncpg.Record, whose columns are
     return DomainRecord(
         uid=row["uid_text"],
         tenant_uid=TenantUid(row["tenant"]),
-        **{name: row[name] for name in ("namespace", "name", "hostname", "own", "state_since", "fence", "now")},
+        **{
+            name: row[name]
+            for name in ("namespace", "name", "agent_name", "hostname", "own", "state_since", "fence", "now")
+        },
         **{name: row[name] for name in ("challenge", "proven_at", "looked_at", "missing_since", "record_id")},
         state=DomainState(row["state"]),
         standing=Standing(row["standing"]),

@@ -103,6 +103,7 @@ class Applier:
 def _actuator(rung: list[Key]) -> Actuator:
     epoch = Epoch()
     epoch.lead(1)
+
     fakes: Any = {
         "client": None,
         "applier": Applier(),
@@ -127,6 +128,9 @@ def _controller(agent: Agent, agents: Agents, actuator: Actuator) -> AgentContro
     class Objects:
         def agent(self, _: Key) -> Agent:
             return agent
+
+        def domains_of(self, namespace: str, agent_name: str) -> list[Key]:
+            return []
 
     fakes: Any = {"objects": Objects(), "world": World(), "applier": Applier(), "agents": agents}
     return AgentController(

@@ -20,7 +20,7 @@ COLUMNS = {
     "agents": "Ready Reason Size Price/h Zero-at URL Age | Pod Last-snapshot Restarts",
     "wallets": "Balance Burn/h Zero-at Standing Ready Age | Reason Missing",
     "namespaces": "Ready Reason Wallet Core-namespace Age | Agents Running",
-    "domains": "Hostname Ready Reason Age | ",
+    "domains": "Hostname Agent Ready Reason Age | Expires Paid-Until",
 }
 
 Schema = dict[str, Any]

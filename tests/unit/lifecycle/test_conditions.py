@@ -15,6 +15,7 @@ from moorage.lifecycle import conditions, verdicts
 from moorage.model import clock
 from moorage.model.agent import Agent
 from moorage.model.conditions import ConditionType, Status
+from moorage.model.domain_seen import DomainSeen
 from moorage.model.messages import MESSAGES
 from moorage.model.observation import UNKNOWN, Observation, PodPhase
 from moorage.model.reasons import Reason
@@ -99,6 +100,12 @@ def status_of(
     )
 
 
+def _of_a_domain_without_dns() -> dict[str, Any]:
+    return conditions.domain_status(
+        factories.domain(), None, DomainSeen(), problem=Reason.DNS_NOT_CONFIGURED, offer=None
+    )
+
+
 def said(status: dict[str, Any], kind: ConditionType = ConditionType.READY) -> str:
     (item,) = [item for item in status["conditions"] if item["type"] == kind]
     return f"{item['status']}/{item['reason']}"
@@ -140,7 +147,7 @@ def test_every_status_fits_the_schema_of_the_kind() -> None:
     )
     tenant = conditions.tenant_status(factories.tenant(), problem=None, wallet=None, agents=(3, 1, 2))
     status_schema("namespaces").validate(tenant)
-    status_schema("domains").validate(conditions.domain_status(factories.domain()))
+    status_schema("domains").validate(_of_a_domain_without_dns())
 
 
 def sample() -> Iterator[tuple[Agent, AgentRecord, Observation, Reason | None]]:
@@ -465,7 +472,7 @@ def test_a_tenant_says_what_it_is_ready_for(
 
 
 def test_a_domain_says_that_there_is_no_dns_provider() -> None:
-    assert said(conditions.domain_status(factories.domain())) == "False/DnsNotConfigured"
+    assert said(_of_a_domain_without_dns()) == "False/DnsNotConfigured"
 
 
 def test_every_reason_has_one_line_in_the_documentation_and_one_message() -> None:
