@@ -8,11 +8,16 @@ from moorage.model.names import AgentUid, SnapshotId
 
 
 class Stage(StrEnum):
-    """The notices before the end of a grace, by the time that is left; stored in the same words."""
+    """What a notice says; stored in the same words."""
 
+    # Before an agent's data is purged, by the time that is left
     SEVEN_DAYS = "SevenDays"
     THREE_DAYS = "ThreeDays"
     ONE_DAY = "OneDay"
+    # Of a host name
+    MONTH_ENDS = "MonthEnds"  # in three days, and the credit does not suffice for the next month
+    MONTH_UNPAID = "MonthUnpaid"  # it has ended
+    RELEASE_SOON = "ReleaseSoon"  # a day before the name is given up
 
 
 class Outcome(StrEnum):
@@ -40,13 +45,14 @@ GATE_SHUT = frozenset({Outcome.HISTORY_IN_DOUBT, Outcome.STOPPED, Outcome.BRAKE_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One notice to the owner of an agent; the same agent, deadline and stage is the same notice."""
+    """One notice to the owner of an agent or a Domain; the same uid, deadline and stage is the same notice."""
 
-    agent_uid: AgentUid
+    kind: str  # Agent or Domain
+    uid: str
     namespace: str
-    agent: str
+    name: str
     wallet: str
-    deadline: datetime
+    deadline: datetime  # of what is announced: the purge, the end of the month, the release
     stage: Stage
 
 

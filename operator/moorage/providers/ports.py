@@ -106,7 +106,7 @@ class PaymentObjects(Protocol):
 
 
 class Notices(Protocol):
-    """Tells the owner of an agent that its data will be purged."""
+    """Tells the owner of an agent that its data will be purged, and of a host name that it will be given up."""
 
     async def send(self, notice: Notice) -> None:
         """Return once it is accepted, also when the same notice was accepted before. Raises Transient."""

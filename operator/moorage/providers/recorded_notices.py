@@ -13,6 +13,10 @@ class RecordedNotices:
     async def send(self, notice: Notice) -> None:
         """Say it in the log too, for whoever forwards that."""
         log.info(
-            "purge announced",
-            extra={"agent": notice.agent_uid, "stage": notice.stage.value, "deadline": notice.deadline.isoformat()},
+            "notice to an owner",
+            extra={
+                notice.kind.lower(): notice.uid,
+                "stage": notice.stage.value,
+                "deadline": notice.deadline.isoformat(),
+            },
         )

@@ -41,7 +41,7 @@ class Purges:
             except MoorageError as error:
                 failure = NOT_ACCEPTED
                 self._metrics.purge_notices_failed.inc()
-                log.warning("a notice was not accepted", extra={"agent": notice.agent_uid, "why": str(error)})
+                log.warning("a notice was not accepted", extra={notice.kind.lower(): notice.uid, "why": str(error)})
             await self._rows.note_delivery(epoch=epoch, notice=notice, failure=failure)
         return len(due)
 

@@ -23,7 +23,8 @@ RETURNING uid
 
 _SELECT = """
 SELECT d.*, d.uid::text AS uid_text, d.tenant_uid::text AS tenant, moorage.claim_standing(d.uid) AS standing,
-       to_timestamp(money.clock()) AS now, a.uid::text AS agent_uid, a.state AS agent_state
+       moorage.release_after(d.uid) AS release_after, to_timestamp(money.clock()) AS now, a.uid::text AS agent_uid,
+       a.state AS agent_state
 FROM moorage.domain d
 LEFT JOIN moorage.agent a ON a.namespace = d.namespace AND a.name = d.agent_name AND a.state <> 'Deleted'
 WHERE d.uid = $1 AND d.deleted_at IS NULL
@@ -154,7 +155,7 @@ def _record(row: Any) -> DomainRecord:  # Any: asyncpg.Record, whose columns are
         standing=Standing(row["standing"]),
         provider_hostname_id=row["provider_hostname_id"],
         certificate=None if row["certificate_id"] is None else facts_of(row),
-        paid=Paid(until=row["paid_until"], unpaid_since=row["unpaid_since"], release_at=row["release_at"]),
+        paid=Paid(until=row["paid_until"], unpaid_since=row["unpaid_since"], release_at=row["release_after"]),
         agent=None
         if row["agent_uid"] is None
         else AgentFacts(uid=row["agent_uid"], state=AgentState(row["agent_state"])),

@@ -1,4 +1,4 @@
-"""What is metered beside pods, and the statements of everything: storage, domains, price changes, lines."""
+"""What is metered beside pods, and the statements of everything: storage, price changes, lines."""
 
 from typing import Any
 
@@ -11,8 +11,6 @@ from moorage.store.database import Database
 from moorage.store.ledger import UNKNOWN_WALLET, LedgerRefusal
 
 STORAGE_REFUSED = "MO013"
-# An amount or month that is none, a key of another wallet, no price, no credit.
-DOMAIN_REFUSED = ("MO003", "MO004", "MO014", "MO015")
 WALLETS_PER_CALL_MAX = 500
 MONTHS_AHEAD = 2
 
@@ -31,15 +29,6 @@ class Meters:
     async def close_storage(self, *, epoch: int, stored: Stored) -> None:
         """Stop the meter of a volume or snapshot that is gone."""
         await self._call("SELECT money.close_storage($1, $2, $3)", epoch, stored.meter.value, stored.object_id)
-
-    async def charge_domain_month(self, *, wallet_id: int, domain: str, period: str) -> int:
-        """Charge one month (`2026-01`) of a domain once; returns its price in micro-credits.
-
-        Raises LedgerRefusal when the credit does not suffice, nothing is priced, or another wallet has paid.
-        """
-        sql = "SELECT amount_micros FROM money.charge_domain_month($1, $2, $3)"
-        amount_micros: int = (await self._call(sql, wallet_id, domain, period))["amount_micros"]
-        return amount_micros
 
     async def reprice(self, *, epoch: int) -> None:
         """Let runs go over to the prices that have become valid, charging the old ones up to that very second."""
@@ -74,6 +63,6 @@ class Meters:
         except asyncpg.PostgresError as error:
             if error.sqlstate == UNKNOWN_WALLET:
                 raise Permanent(Reason.WALLET_NOT_FOUND, str(error)) from error
-            if error.sqlstate in (STORAGE_REFUSED, *DOMAIN_REFUSED):
+            if error.sqlstate == STORAGE_REFUSED:
                 raise LedgerRefusal(str(error)) from error
             raise

@@ -16,7 +16,7 @@ ORDER BY object_tried_at NULLS FIRST LIMIT $1
 _WAITING = """
 SELECT a.namespace, a.name AS agent, w.name AS wallet, a.state, a.purge_at, a.purge_after,
        (SELECT count(*) FROM moorage.notice n
-        WHERE n.agent_uid = a.uid AND n.deadline = a.purge_at AND n.delivered_at IS NOT NULL) AS told
+        WHERE n.about_uid = a.uid AND n.deadline = a.purge_at AND n.delivered_at IS NOT NULL) AS told
 FROM moorage.agent a JOIN money.wallet w ON w.id = a.wallet_id
 WHERE a.purge_at IS NOT NULL ORDER BY coalesce(a.purge_after, a.purge_at), a.uid LIMIT $1
 """
@@ -35,7 +35,7 @@ class PurgeRows:
     async def take_notices(self, *, epoch: int, limit: int) -> list[Notice]:
         """Write down the notices that are due, and take some that nobody has accepted yet."""
         rows = await self._database.rows(
-            "SELECT agent_uid::text, namespace, agent, wallet, deadline, stage FROM moorage.take_notices($1, $2)",
+            "SELECT kind, uid::text, namespace, name, wallet, deadline, stage FROM moorage.take_notices($1, $2)",
             *(epoch, limit),
         )
         return [Notice(**{**row, "stage": Stage(row["stage"])}) for row in rows]
@@ -44,7 +44,7 @@ class PurgeRows:
         """Remember that a notice was accepted, or that it was not."""
         await self._database.run(
             "SELECT moorage.note_delivery($1, $2, $3, $4, $5)",
-            *(epoch, notice.agent_uid, notice.deadline, notice.stage.value, failure),
+            *(epoch, notice.uid, notice.deadline, notice.stage.value, failure),
         )
 
     async def purge_agent(self, *, epoch: int, uid: str, fence: int) -> Outcome:

@@ -89,6 +89,7 @@ async def test_nobody_else_may_call_anything(world: World) -> None:
 DOORS_ONLY = {
     "agent": {"purged_at"},
     "attempt": {"wrapped_key"},
+    "domain": {"paid_until", "unpaid_since", "release_at", "renew_at"},
     "snapshot": {"wrapped_key", "purge_after", "purged_at", "object_tried_at", "object_removed_at"},
 }
 READ_ONLY = ("notice", "purge_gate", "purge_audit")

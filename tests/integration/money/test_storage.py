@@ -213,45 +213,6 @@ class TestStatements:
         assert await world.meters.absorbed(after_entry=newest) == (newest, [])
 
 
-class TestDomains:
-    """A domain is paid by the month, in advance, once."""
-
-    async def test_a_month_is_charged_once(self, world: World) -> None:
-        await world.price("Domain", 2_000_000_000_000)
-        wallet = await world.wallet(micros=5_000_000)
-        for _ in range(2):
-            assert await world.meters.charge_domain_month(
-                wallet_id=wallet, domain="a.example", period="1970-01"
-            ) == 2_000_000  # fmt: skip
-        await world.meters.charge_domain_month(wallet_id=wallet, domain="a.example", period="1970-02")
-        assert (await world.see()).balance_micros == 1_000_000
-
-    async def test_without_credit_a_month_is_refused_and_nothing_is_booked(self, world: World) -> None:
-        await world.price("Domain", 2_000_000_000_000)
-        wallet = await world.wallet(micros=2_000_000)
-        with pytest.raises(LedgerRefusal, match="does not suffice"):
-            await world.meters.charge_domain_month(wallet_id=wallet, domain="a.example", period="1970-01")
-        assert (await world.see()).balance_micros == 2_000_000
-
-    async def test_a_month_that_another_wallet_has_paid_is_refused(self, world: World) -> None:
-        await world.price("Domain", 2_000_000)
-        first, other = await world.wallet(micros=1_000), await world.wallet("zoo", micros=1_000)
-        await world.meters.charge_domain_month(wallet_id=first, domain="a.example", period="1970-01")
-        with pytest.raises(LedgerRefusal, match="another wallet"):
-            await world.meters.charge_domain_month(wallet_id=other, domain="a.example", period="1970-01")
-
-    @pytest.mark.parametrize("period", ["1970-13", "1970", "", "1970-1"])
-    async def test_a_month_that_is_none_is_refused(self, world: World, period: str) -> None:
-        wallet = await world.wallet(micros=1_000)
-        with pytest.raises(LedgerRefusal):
-            await world.meters.charge_domain_month(wallet_id=wallet, domain="a.example", period=period)
-
-    async def test_without_a_price_no_domain_is_charged(self, world: World) -> None:
-        wallet = await world.wallet(micros=1_000)
-        with pytest.raises(LedgerRefusal, match="no price"):
-            await world.meters.charge_domain_month(wallet_id=wallet, domain="a.example", period="1970-01")
-
-
 async def test_a_size_that_changes_twice_while_the_clock_steps_back_is_never_paid_twice(world: World) -> None:
     await world.wallet()  # empty: its own second stands still
     agent = await world.agent("a")

@@ -118,6 +118,7 @@ BEGIN
     ORDER BY x.id FOR NO KEY UPDATE;
     SELECT * INTO a FROM money.wallet x WHERE x.name = from_name AND x.closed_at IS NULL;
     SELECT * INTO b FROM money.wallet x WHERE x.name = into_name AND x.closed_at IS NULL;
+    a := money.free_months(a);
     hindrance := coalesce(money.keeps_open(a), CASE WHEN a.id = b.id THEN 'a wallet cannot be merged with itself' END);
     IF a.id IS NULL OR b.id IS NULL THEN
         RAISE EXCEPTION 'there is no wallet of this name' USING ERRCODE = 'MO002';

@@ -102,7 +102,8 @@ BEGIN
     IF amount IS NULL OR amount <= 0 OR amount > 9000000000000 THEN
         RAISE EXCEPTION 'a grant is a positive amount of at most 9000000 credits' USING ERRCODE = 'MO003';
     END IF;
-    IF split_part(grant_key, '/', 1) IN ('Stripe', 'Tribute', 'Chain', 'Promo', 'Plan', 'Expiry', 'Manual', 'Merge') THEN
+    IF split_part(grant_key, '/', 1) IN ('Stripe', 'Tribute', 'Chain', 'Promo', 'Plan', 'Expiry', 'Manual', 'Merge',
+                                     'Domain') THEN
         RAISE EXCEPTION 'a key of this form belongs to the ledger itself' USING ERRCODE = 'MO004';
     END IF;
     -- The key is locked before the wallet: two grants with one key wait for each other, whichever wallets they name.

@@ -1,4 +1,5 @@
 -- Holds: money set aside for one request of a wallet that is too small for a slice, so that it can be spent to the end.
+-- What is set aside for the month of a host name is held in the same way; domains.sql takes and frees it.
 
 CREATE FUNCTION money.hold_open(
     gateway_name text, epoch bigint, request_id uuid, wallet bigint, agent uuid, amount bigint,
@@ -110,7 +111,7 @@ BEGIN
     RETURN w;
 END $$;
 
--- Releases holds that nobody settled in time; returns how many.
+-- Releases holds of requests that nobody settled in time; returns how many.
 CREATE FUNCTION money.expire_holds(epoch bigint, holds_max integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
@@ -120,8 +121,9 @@ DECLARE
     t     bigint;
 BEGIN
     PERFORM moorage.require_epoch(epoch);
-    stale := ARRAY(SELECT x.id FROM money.hold x WHERE x.state = 'Open' AND x.expires_at <= (SELECT money.now_s())
-                   ORDER BY x.id LIMIT holds_max FOR NO KEY UPDATE SKIP LOCKED);
+    stale := ARRAY(SELECT x.id FROM money.hold x WHERE x.state = 'Open' AND x.gateway IS NOT NULL
+                     AND x.expires_at <= (SELECT money.now_s()) ORDER BY x.id LIMIT holds_max
+                   FOR NO KEY UPDATE SKIP LOCKED);
     PERFORM 1 FROM money.wallet x WHERE x.id IN (SELECT y.wallet_id FROM money.hold y WHERE y.id = ANY (stale))
     ORDER BY x.id FOR NO KEY UPDATE;
     FOR h IN SELECT x.* FROM money.hold x WHERE x.id = ANY (stale) ORDER BY x.wallet_id, x.id LOOP

@@ -23,7 +23,7 @@ GRANT EXECUTE ON FUNCTION
     money.publish_rate(text, bigint)
 TO moorage_app;
 GRANT EXECUTE ON FUNCTION
-    money.absorbed_since(bigint), money.charge_domain_month(bigint, text, text),
+    money.absorbed_since(bigint), money.keep_month(bigint, uuid, interval),
     money.close_storage(bigint, text, text), money.open_storage(bigint, uuid, text, text, bigint),
     money.prepare_months(bigint, integer), money.reprice(bigint, bigint, integer),
     money.write_statements(bigint, integer, bigint, integer)
@@ -42,7 +42,7 @@ TO moorage_app;
 
 GRANT EXECUTE ON FUNCTION
     moorage.claim_hostname(bigint, uuid, integer), moorage.claim_standing(uuid),
-    moorage.release_hostname(bigint, uuid, interval)
+    moorage.release_hostname(bigint, uuid, interval), moorage.release_after(uuid)
 TO moorage_app;
 
 -- Keys are added by whoever first seals; what takes the place of another, and what goes, passes these doors.
@@ -67,7 +67,7 @@ DECLARE
     shut record;
 BEGIN
     FOR shut IN SELECT * FROM (VALUES
-        ('agent', ARRAY['purged_at']), ('attempt', ARRAY['wrapped_key']),
+        ('agent', ARRAY['purged_at']), ('domain', ARRAY['paid_until', 'unpaid_since', 'release_at', 'renew_at']), ('attempt', ARRAY['wrapped_key']),
         ('snapshot', ARRAY['wrapped_key', 'purge_after', 'purged_at', 'object_tried_at', 'object_removed_at'])
     ) doors_only (of_table, columns) LOOP
         EXECUTE format('REVOKE UPDATE ON moorage.%I FROM moorage_app', shut.of_table);

@@ -23,7 +23,7 @@ INVARIANTS = (
                         spent_picos > granted_micros * 1000000 AS overspent FROM money.lease
                  UNION ALL
                  SELECT id, wallet_id, paid_picos + absorbed_picos, absorbed_picos, paid_picos > amount_micros * 1000000
-                 FROM money.hold) r
+                 FROM money.hold WHERE gateway IS NOT NULL) r
            FULL JOIN (SELECT coalesce(lease_id, id) AS id, min(wallet_id) AS wallet_id, sum(amount_picos) AS picos
                       FROM money.usage GROUP BY coalesce(lease_id, id)) u ON u.id = r.id
            LEFT JOIN (SELECT reservation_id, sum(amount_picos) AS picos FROM money.system_entry

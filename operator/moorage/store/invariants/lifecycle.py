@@ -66,7 +66,7 @@ INVARIANTS = (
                WHERE p.agent_uid = a.uid AND p.step = 'Started' AND p.cause = 'ZeroBalance' AND p.at = a.purged_at
                  AND p.held_micros = 0 AND p.balance_micros < greatest(1, p.second_micros) AND p.deadline <= p.at
                  AND 3 = (SELECT count(*) FROM moorage.notice n
-                          WHERE n.agent_uid = a.uid AND n.deadline = p.deadline
+                          WHERE n.about_uid = a.uid AND n.deadline = p.deadline
                             AND n.delivered_at <= p.at - interval '24 hours'))
            UNION ALL
            SELECT a.wallet_id, s.id::text FROM moorage.snapshot s LEFT JOIN moorage.agent a ON a.uid = s.agent_uid

@@ -46,7 +46,8 @@ INVARIANTS = (
                            -- The fraction of an open lease joins the carry when the lease ends.
                            SELECT wallet_id, late_picos + spent_picos
                                              - CASE state WHEN 'Open' THEN spent_picos % 1000000 ELSE 0 END AS picos
-                           FROM money.lease UNION ALL SELECT wallet_id, paid_picos FROM money.hold) tokens
+                           FROM money.lease UNION ALL
+                           SELECT wallet_id, paid_picos FROM money.hold WHERE gateway IS NOT NULL) tokens
                        GROUP BY wallet_id) m ON m.wallet_id = w.id
             LEFT JOIN (SELECT wallet_id, sum(amount_micros) AS micros FROM money.entry
                        WHERE kind IN ('Usage', 'Correction', 'Model') GROUP BY wallet_id) e ON e.wallet_id = w.id

@@ -176,7 +176,7 @@ CREATE UNIQUE INDEX agent_name ON moorage.agent (namespace, name) WHERE state <>
 -- Wake-ups for the operator: written in the transaction that changes what an agent or wallet may do.
 CREATE TABLE moorage.outbox (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind       text NOT NULL CHECK (kind IN ('Agent', 'Wallet', 'Namespace')),
+    kind       text NOT NULL CHECK (kind IN ('Agent', 'Wallet', 'Namespace', 'Domain')),
     namespace  text NOT NULL DEFAULT '',
     name       text NOT NULL,
     reason     text NOT NULL,

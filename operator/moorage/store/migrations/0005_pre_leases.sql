@@ -26,22 +26,27 @@ CREATE TABLE money.lease (
 CREATE INDEX lease_open ON money.lease (wallet_id) WHERE state = 'Open';
 CREATE INDEX lease_of_gateway ON money.lease (gateway) WHERE state = 'Open';
 
--- Money set aside for one request whose wallet is too small for a slice.
+-- Money set aside for one request whose wallet is too small for a slice, or for the next month of a host name. A
+-- month's hold is touched by nobody who does not hold its wallet.
 CREATE TABLE money.hold (
     id             uuid PRIMARY KEY,  -- the request's id
     wallet_id      bigint NOT NULL REFERENCES money.wallet,
-    gateway        text NOT NULL REFERENCES money.gateway,
-    agent_uid      uuid NOT NULL,
+    gateway        text REFERENCES money.gateway,
+    agent_uid      uuid,
+    domain_uid     uuid,
     amount_micros  bigint NOT NULL CHECK (amount_micros > 0),
     paid_picos     bigint NOT NULL DEFAULT 0 CHECK (paid_picos >= 0),
     absorbed_picos bigint NOT NULL DEFAULT 0 CHECK (absorbed_picos >= 0),
     state          text NOT NULL DEFAULT 'Open' CHECK (state IN ('Open', 'Settled', 'Voided', 'Expired')),
     opened_at      bigint NOT NULL,
-    expires_at     bigint NOT NULL,
+    expires_at     bigint NOT NULL,   -- of a month: when it begins, and the hold is taken or freed
+    CONSTRAINT of_a_request_or_a_month CHECK (num_nonnulls(gateway, domain_uid) = 1
+                                              AND (gateway IS NULL) = (agent_uid IS NULL)),
     CONSTRAINT paid_within_hold CHECK (paid_picos / 1000000 < amount_micros OR paid_picos = amount_micros * 1000000),
     CONSTRAINT open_is_unpaid CHECK (state <> 'Open' OR paid_picos + absorbed_picos = 0)
 );
 CREATE INDEX hold_open ON money.hold (wallet_id) WHERE state = 'Open';
+CREATE UNIQUE INDEX hold_of_domain ON money.hold (domain_uid) WHERE state = 'Open';
 CREATE INDEX hold_expires ON money.hold (expires_at) WHERE state = 'Open';
 
 -- What a gateway says about one finished request: tokens, and the price of one token as it was when it was admitted.

@@ -1,17 +1,19 @@
 -- Purge: data that is removed for good. What was announced before, what may stop it, and what was done.
 
--- What the owner of an agent was told before its data is purged. A new deadline asks for new notices.
+-- What the owner of an agent was told before its data is purged, and the owner of a host name before it is given up. A
+-- new deadline asks for new notices.
 CREATE TABLE moorage.notice (
-    agent_uid    uuid NOT NULL,
+    about_uid    uuid NOT NULL,             -- an agent, or a Domain
     deadline     timestamptz NOT NULL,
-    stage        text NOT NULL CHECK (stage IN ('SevenDays', 'ThreeDays', 'OneDay')),
+    stage        text NOT NULL CHECK (stage IN ('SevenDays', 'ThreeDays', 'OneDay',
+                                                'MonthEnds', 'MonthUnpaid', 'ReleaseSoon')),
     due_at       timestamptz NOT NULL,
     recorded_at  timestamptz NOT NULL,
     retry_at     timestamptz NOT NULL,      -- not to be sent before this moment
     tries        integer NOT NULL DEFAULT 0,
     delivered_at timestamptz,
     failure      text,                      -- a code of ours, never foreign text
-    PRIMARY KEY (agent_uid, deadline, stage),
+    PRIMARY KEY (about_uid, deadline, stage),
     CHECK (delivered_at IS NULL OR failure IS NULL)
 );
 CREATE INDEX notice_unsent ON moorage.notice (retry_at) WHERE delivered_at IS NULL;
