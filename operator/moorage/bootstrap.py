@@ -15,6 +15,7 @@ from cryptography import x509
 from moorage import keepers, offering, operation
 from moorage import settings as knobs
 from moorage.clockwork import Operation
+from moorage.controllers import domain_routes
 from moorage.controllers.actuator import Actuator
 from moorage.controllers.agent import AgentController
 from moorage.controllers.domain import DomainController
@@ -32,6 +33,7 @@ from moorage.kube.client import Client
 from moorage.kube.events import Events
 from moorage.kube.observe import World
 from moorage.kube.policies import Policies
+from moorage.kube.routes import watched
 from moorage.kube.tokens import KubernetesTokenReviewer
 from moorage.model.names import Key
 from moorage.observability import Metrics
@@ -138,7 +140,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         per_lane=settings.reconcile_per_tenant,
     )
     queue.waited = metrics.queue_wait_seconds.observe
-    world = World(base.client, queue.add, restarted=operation.restarts(metrics))
+    world = World(base.client, queue.add, more=watched(platform.domains), restarted=operation.restarts(metrics))
     herald = Herald(Events(base.client, knobs.instance(settings)), metrics)
     applier = Applier(base.client, world, told=herald.written)
     snapshots = Snapshots(database=base.database, store=base.store, keyring=base.keyring)
@@ -163,10 +165,10 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,
         platform=platform, epoch=epoch,
     ).reconcile  # fmt: skip
-    controllers["Wallet"] = WalletController(
-        objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch
-    ).reconcile
-    controllers["Domain"] = DomainController(objects=objects, applier=applier, domains=Domains(base.database)).reconcile
+    wallets = WalletController(objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch)
+    controllers["Wallet"] = wallets.reconcile
+    domains, routes = Domains(base.database), domain_routes.of(platform, base.client, world, applier)
+    controllers["Domain"] = DomainController(objects=objects, applier=applier, domains=domains, routes=routes).reconcile
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters,

@@ -68,6 +68,7 @@ def _domains(settings: Settings) -> DomainOffer | None:
         route_kind=RouteKind(settings.domain_route),
         ingress_class=settings.ingress_class or None,
         gateway=(namespace, name) if name else None,
+        annotations={str(name): str(value) for name, value in settings.route_annotations.items()},
     )
 
 

@@ -147,6 +147,9 @@ class Settings:
     domain_route: str = _knob(values.route_kind, "Ingress", "What leads requests to agents: Ingress or HTTPRoute.")
     ingress_class: str = _knob(str, "", "IngressClass of host names; empty: the cluster's default.")
     gateway: str = _knob(str, "", "The Gateway of host names as namespace/name, with HTTPRoute.")
+    route_annotations: dict[str, Any] = _knob(
+        values.json_object, {}, "Annotations of every route, for what the ingress controller understands."
+    )
     cloudflare_token_file: Path | None = _knob(values.path, None, "File with the token for the zone at Cloudflare.")
     cloudflare_url: str = _knob(str, "https://api.cloudflare.com/client/v4", "URL of Cloudflare's API.")
     cloudflare_calls_per_minute: int = _knob(values.count, 200, "Calls to Cloudflare in a minute; it allows 240.")

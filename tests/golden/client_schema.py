@@ -18,6 +18,7 @@ CLASSES: dict[tuple[str, str], Any] = {  # Any: the client has no types of its o
     ("apps/v1", "Deployment"): client.V1Deployment,
     ("batch/v1", "Job"): client.V1Job,
     ("networking.k8s.io/v1", "Ingress"): client.V1Ingress,
+    ("discovery.k8s.io/v1", "EndpointSlice"): client.V1EndpointSlice,
     ("networking.k8s.io/v1", "NetworkPolicy"): client.V1NetworkPolicy,
     ("policy/v1", "PodDisruptionBudget"): client.V1PodDisruptionBudget,
     ("rbac.authorization.k8s.io/v1", "ClusterRole"): client.V1ClusterRole,

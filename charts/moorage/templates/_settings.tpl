@@ -31,6 +31,26 @@
   "api_tls_cert_file" "/etc/moorage/api-tls/tls.crt"
   "api_tls_key_file" "/etc/moorage/api-tls/tls.key"
 -}}
+{{- with .Values.domains }}
+{{- if .zone }}
+{{- $_ := merge $ours (dict
+  "domain_zone" .zone
+  "domain_target" (required "domains.target must be set when domains.zone is" .target)
+  "domain_proxied" .proxied
+  "domain_issuer" .issuer
+  "domain_route" .route
+  "ingress_class" .ingressClassName
+  "gateway" .gateway
+  "route_annotations" (toJson .annotations)
+  "acme_directory" .acme.directory
+  "acme_email" .acme.email
+  "cert_manager_issuer" .acme.certManagerIssuer
+) }}
+{{- if .cloudflare.existingSecret }}
+{{- $_ := set $ours "cloudflare_token_file" "/etc/moorage/cloudflare/token" }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .Values.rootKey.existingSecret }}
 {{- $_ := set $ours "root_key_file" "/etc/moorage/root-key/root-key" }}
 {{- end }}

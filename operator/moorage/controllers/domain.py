@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from moorage.controllers.domain_routes import DomainRoutes
 from moorage.controllers.objects import Objects
 from moorage.kube import kinds
 from moorage.kube.apply import Applier
@@ -20,6 +21,7 @@ class DomainController:
     objects: Objects
     applier: Applier
     domains: Domains
+    routes: DomainRoutes | None = None  # None: this platform has no host names
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; always settled."""

@@ -69,7 +69,7 @@ class NamespaceController:
         """
         granted = False
         try:
-            for manifest in desired_namespace.children(tenant, self.platform):
+            for manifest in desired_namespace.children(tenant, self.platform, waiting_address=self._waiting_address()):
                 written = await self.applier.apply(manifest)
                 granted |= written and kinds.of(manifest) == kinds.ROLE_BINDING
         except failures.Forbidden:
@@ -77,6 +77,11 @@ class NamespaceController:
                 raise
             return False
         return True
+
+    def _waiting_address(self) -> str | None:
+        if self.platform.domains is None:
+            return None
+        return self.world.waiting_address(self.platform.network.platform_namespace)
 
     async def _ensure(self, tenant: TenantNamespace) -> Reason | None:
         metadata = tenant.metadata

@@ -1,6 +1,6 @@
 """What should exist for one tenant: its core namespace with rights, policies, quota and the mover's identity."""
 
-from moorage.desired import metadata, mover, network
+from moorage.desired import metadata, mover, network, waiting
 from moorage.desired.agent import EPHEMERAL_LIMIT_MIB
 from moorage.desired.metadata import Manifest
 from moorage.model import names
@@ -19,14 +19,18 @@ OBJECTS_MIN = 100
 OBJECTS_PER_AGENT = 10
 
 
-def children(tenant: TenantNamespace, platform: Platform) -> list[Manifest]:
-    """Everything that should exist for this tenant, in the order in which it is to be applied."""
+def children(tenant: TenantNamespace, platform: Platform, *, waiting_address: str | None = None) -> list[Manifest]:
+    """Everything that should exist for this tenant, in the order in which it is to be applied.
+
+    `waiting_address` is that of the platform's waiting page; None: there is none, or nobody knows it yet.
+    """
     return [
         _core_namespace(tenant),
         _work(tenant, platform),
         *network.policies(tenant, platform),
         *_quotas(tenant),
         _mover_account(tenant),
+        *(waiting.place(tenant, waiting_address) if waiting_address else ()),
     ]
 
 

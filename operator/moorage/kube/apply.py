@@ -11,7 +11,8 @@ from moorage.kube import failures, kinds, ownership, status, wire
 from moorage.kube.client import Client
 from moorage.kube.covers import covers
 from moorage.kube.kinds import Kind
-from moorage.kube.objects import Identity, Job, Live, Pod, manifest_of
+from moorage.kube.manifests import manifest_of
+from moorage.kube.objects import Identity, Job, Live, Pod
 from moorage.kube.observe import World
 from moorage.kube.remembered import Recent
 from moorage.model import clock

@@ -133,10 +133,10 @@ class Client:
         return await self._call(_Call("POST", path, query, manifest))
 
     async def delete(
-        self, path: str, *, uid: str, grace_period_seconds: int | None = None, propagation: str | None = None
+        self, path: str, *, uid: str | None, grace_period_seconds: int | None = None, propagation: str | None = None
     ) -> bool:
-        """Ask for the deletion of exactly this object; False when it is already gone."""
-        options: dict[str, Any] = {"preconditions": {"uid": uid}}
+        """Ask for the deletion of exactly this object, or of whichever has the name; False when it is already gone."""
+        options: dict[str, Any] = {} if uid is None else {"preconditions": {"uid": uid}}
         if grace_period_seconds is not None:
             options["gracePeriodSeconds"] = grace_period_seconds
         if propagation is not None:

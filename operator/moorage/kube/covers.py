@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from moorage.kube.objects import COMPARED
+from moorage.kube.manifests import COMPARED
 from moorage.model import quantity
 
 # Maps of which we own every entry: one that we no longer want must go, so here more is not a match.

@@ -36,6 +36,11 @@ RESOURCE_QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 JOB = Kind("batch/v1", "Job", "jobs")
+# Written and never read: nobody of ours may read a Secret.
+SECRET = Kind("v1", "Secret", "secrets")
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 STORAGE_CLASS = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
@@ -78,6 +83,10 @@ ALL: tuple[Kind, ...] = (
     NETWORK_POLICY,
     ROLE_BINDING,
     JOB,
+    SECRET,
+    INGRESS,
+    HTTP_ROUTE,
+    ENDPOINT_SLICE,
     NODE,
     STORAGE_CLASS,
     LEASE,
@@ -87,6 +96,18 @@ ALL: tuple[Kind, ...] = (
     VOLUME_SNAPSHOT,
     VOLUME_SNAPSHOT_CLASS,
     VOLUME_SNAPSHOT_CONTENT,
+)
+
+# Compared with their manifests when they are applied, so all of them is kept.
+LIVE: tuple[Kind, ...] = (
+    PERSISTENT_VOLUME_CLAIM,
+    SERVICE,
+    CONFIG_MAP,
+    CORE_NAMESPACE,
+    NETWORK_POLICY,
+    ROLE_BINDING,
+    RESOURCE_QUOTA,
+    SERVICE_ACCOUNT,
 )
 
 # Our own kinds by the word that stands in a work queue key.

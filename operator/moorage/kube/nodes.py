@@ -1,5 +1,7 @@
 """Nodes and their heartbeats as we read them."""
 
+import math
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -40,3 +42,11 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
 def says(node: Node | None) -> tuple[bool, bool]:
     """What of a node matters to the agents on it: whether it is ready, and whether it is silent; gone is silent."""
     return (False, True) if node is None else (node.ready, node.silent)
+
+
+def proofs(nodes: Mapping[str, Node], leases: Mapping[str, Lease]) -> dict[str, int]:
+    """For each Ready node the second up to which it has proven to be alive."""
+    renewed = {name: lease.spec.renew_time for name, lease in leases.items() if lease.spec.renew_time is not None}
+    return {
+        name: math.floor(renewed[name].timestamp()) for name, node in nodes.items() if node.ready and name in renewed
+    }

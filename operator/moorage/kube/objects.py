@@ -201,6 +201,9 @@ class Live(msgspec.Struct, frozen=True, rename="camel"):
     automount_service_account_token: bool | None = None
     role_ref: dict[str, Any] | None = None
     subjects: list[dict[str, Any]] | None = None
+    address_type: str | None = None
+    endpoints: list[dict[str, Any]] | None = None
+    ports: list[dict[str, Any]] | None = None
     status: dict[str, Any] | None = None
 
     def content(self) -> tuple[object, ...]:
@@ -216,34 +219,7 @@ class Live(msgspec.Struct, frozen=True, rename="camel"):
             self.automount_service_account_token,
             self.role_ref,
             self.subjects,
+            self.address_type,
+            self.endpoints,
+            self.ports,
         )
-
-
-# The parts of a manifest that are compared with a live object; a test holds the builders to them.
-COMPARED = ("spec", "data", "immutable", "automountServiceAccountToken", "roleRef", "subjects")
-
-
-def manifest_of(item: Live | Pod | Job) -> dict[str, Any]:
-    """The object as a manifest: of pods and jobs only their identity, for they are never compared."""
-    metadata: dict[str, Any] = {
-        "name": item.metadata.name,
-        "namespace": item.metadata.namespace,
-        "uid": item.metadata.uid,
-        "resourceVersion": item.metadata.resource_version,
-        "deletionTimestamp": item.metadata.deletion_timestamp,
-        "ownerReferences": [msgspec.to_builtins(owner) for owner in item.metadata.owner_references],
-    }
-    if not isinstance(item, Live):
-        return {"metadata": metadata}
-    metadata["labels"] = item.metadata.labels
-    metadata["annotations"] = item.metadata.annotations
-    return {
-        "metadata": metadata,
-        "spec": item.spec,
-        "data": item.data,
-        "immutable": item.immutable,
-        "automountServiceAccountToken": item.automount_service_account_token,
-        "roleRef": item.role_ref,
-        "subjects": item.subjects,
-        "status": item.status,
-    }

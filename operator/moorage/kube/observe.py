@@ -2,36 +2,25 @@
 
 import asyncio
 import contextlib
-import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.kube import kinds, nodes, views, wire
+from moorage.kube import kinds, nodes, routes, views, wire
 from moorage.kube.kinds import Kind
+from moorage.kube.manifests import manifest_of
 from moorage.kube.nodes import Lease, Node
-from moorage.kube.objects import Job, Live, Pod, manifest_of
+from moorage.kube.objects import Job, Live, Pod
 from moorage.kube.reflector import Item, ObjectKey, Reflector, Restarted, Source, View
 from moorage.kube.remembered import Children, Endings, Heartbeats
-from moorage.model.names import DEFAULT_DENY, LABEL_MANAGED, AgentUid, Key, PodUid
+from moorage.model.domain_seen import Thing
+from moorage.model.metadata import Metadata
+from moorage.model.names import DEFAULT_DENY, WAITING_SERVICE, AgentUid, Key, PodUid
 from moorage.model.observation import UNKNOWN, Observation, VolumeView
 
 NODE_LEASE_NAMESPACE = "kube-node-lease"
-MANAGED_SELECTOR = f"{LABEL_MANAGED}=true"
-
-# Compared with their manifests when they are applied, so all of them is kept.
-LIVE_KINDS = (
-    kinds.PERSISTENT_VOLUME_CLAIM,
-    kinds.SERVICE,
-    kinds.CONFIG_MAP,
-    kinds.CORE_NAMESPACE,
-    kinds.NETWORK_POLICY,
-    kinds.ROLE_BINDING,
-    kinds.RESOURCE_QUOTA,
-    kinds.SERVICE_ACCOUNT,
-)
 
 Ring = Callable[[Key, bool], None]
 
@@ -44,6 +33,7 @@ class World:
         client: Source,
         ring: Ring,
         *,
+        more: Collection[Kind] = (),
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: random.Random | None = None,
@@ -64,7 +54,7 @@ class World:
             return Reflector(client, view, changed, clock=clock, rng=rng, restarted=restarted)
 
         def ours(kind: Kind, type_: type[Item]) -> View[Any]:
-            return View(kind=kind, type=type_, label_selector=MANAGED_SELECTOR)
+            return View(kind=kind, type=type_, label_selector=routes.selector(kind))
 
         self._pods: Reflector[Pod] = reflect(ours(kinds.POD, Pod), self._pod_changed)
         self._jobs: Reflector[Job] = reflect(ours(kinds.JOB, Job), self._job_changed)
@@ -73,7 +63,7 @@ class World:
             View(kind=kinds.LEASE, type=Lease, namespace=NODE_LEASE_NAMESPACE), self._heartbeats.changed
         )
         self._live: dict[Kind, Reflector[Live]] = {
-            kind: reflect(ours(kind, Live), self._live_changed_of(kind)) for kind in LIVE_KINDS
+            kind: reflect(ours(kind, Live), self._live_changed_of(kind)) for kind in (*kinds.LIVE, *more)
         }
         self._kept: dict[Kind, Reflector[Any]] = {kinds.POD: self._pods, kinds.JOB: self._jobs, **self._live}
 
@@ -132,14 +122,21 @@ class World:
         """When the pods of this agent that have vanished had ended, as far as the kubelet said."""
         return self._endings.of(uid)
 
+    def route_seen(self, domain: Metadata, wanted: Mapping[str, Any] | None) -> Thing:
+        """How the route of a Domain stands to the one that is wanted; None: none is."""
+        kind = next(kind for kind in routes.ROUTES.values() if kind in self._live)
+        found = self._live[kind].store.get(_key_of(routes.place(kind, domain)))
+        return routes.seen(self._live[kind].listed.is_set(), found, domain, wanted)
+
+    def waiting_address(self, namespace: str) -> str | None:
+        """The address of the waiting page's own Service, in the platform's namespace."""
+        service = self._live[kinds.SERVICE].store.get(ObjectKey(namespace, WAITING_SERVICE))
+        return None if service is None else (service.spec or {}).get("clusterIP")
+
     def node_proofs(self) -> dict[str, int]:
         """For each Ready node the second up to which it has proven to be alive."""
-        proofs: dict[str, int] = {}
-        for key, node in self._nodes.store.items():
-            lease = self._leases.store.get(ObjectKey(NODE_LEASE_NAMESPACE, key.name))
-            if node.ready and lease is not None and lease.spec.renew_time is not None:
-                proofs[key.name] = math.floor(lease.spec.renew_time.timestamp())
-        return proofs
+        leases = {key.name: lease for key, lease in self._leases.store.items()}
+        return nodes.proofs({key.name: node for key, node in self._nodes.store.items()}, leases)
 
     def node_reachable(self, node: str | None) -> bool:
         """Whether the node is Ready and spoke lately."""
@@ -238,6 +235,9 @@ class World:
             return
         target = views.owner_key(item.metadata.controller, key.namespace, key.name)
         if target is None:
+            if kind == kinds.SERVICE and key.name == WAITING_SERVICE:  # the platform's: all tenants' lead to it
+                for core_key, core in self._live[kinds.CORE_NAMESPACE].store.items():
+                    self._ring(kinds.CORE_NAMESPACE, core_key, core, core)
             return
         urgent = new is None
         if (held := self._held.get((kind, key))) is not None:

@@ -37,6 +37,7 @@ LABEL_AGENT = f"{GROUP}/agent"
 LABEL_AGENT_UID = f"{GROUP}/agent-uid"
 LABEL_ATTEMPT = f"{GROUP}/attempt"
 LABEL_GENERATION = f"{GROUP}/volume-generation"
+LABEL_DOMAIN = f"{GROUP}/domain"
 LABEL_TENANT = f"{GROUP}/tenant"
 # On the core namespace: whose it is. A name can be taken by a successor or a stranger, a uid cannot.
 LABEL_TENANT_UID = f"{GROUP}/tenant-uid"
@@ -48,6 +49,12 @@ ANNOTATION_SNAPSHOT_REQUESTED = f"{GROUP}/snapshot-requested"
 
 COMPONENT_AGENT = "agent"
 COMPONENT_MOVER = "mover"
+COMPONENT_ROUTE = "route"
+COMPONENT_WAITING = "waiting"
+
+# The Service of the page that visitors of an agent see while it is away: the platform's own, and in every core
+# namespace one of the same name that leads there.
+WAITING_SERVICE = "moorage-waiting"
 
 # The policy without which nothing starts in a core namespace.
 DEFAULT_DENY = "moorage-default-deny"
@@ -93,6 +100,16 @@ def agent_files(agent_name: str) -> str:
 def agent_volume(agent_name: str, generation: int) -> str:
     """The claim of an agent's data; each restore goes into a new generation."""
     return f"data-{agent_name}-{generation}"
+
+
+def domain_route(domain_name: str) -> str:
+    """The Ingress or HTTPRoute of a Domain."""
+    return f"domain-{domain_name}"
+
+
+def domain_secret(domain_name: str) -> str:
+    """The Secret with the certificate of a Domain."""
+    return f"tls-{domain_name}"
 
 
 def number_of(name: str) -> int:

@@ -62,6 +62,7 @@ class DomainOffer:
     route_kind: RouteKind = RouteKind.INGRESS
     ingress_class: str | None = None  # None: the cluster's default
     gateway: tuple[str, str] | None = None  # namespace and name of the Gateway
+    annotations: Mapping[str, str] = field(default_factory=dict)  # of every route; what the controller here understands
 
     @property
     def entry(self) -> str:

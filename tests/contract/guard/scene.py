@@ -1,14 +1,29 @@
 """Objects for the tests of rights and policies: what the operator makes, and what somebody else would like to make."""
 
+import functools
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
 from moorage.desired import agent as desired_agent
+from moorage.desired import domain as desired_domain
 from moorage.desired import mover as desired_mover
 from moorage.model.agent import Agent
+from moorage.model.domain import AgentRef, Domain, DomainSpec
+from moorage.model.metadata import Metadata
+from moorage.model.offer import DomainOffer
 from tests import factories
 from tests.contract.guard.cluster import OURS, Manifest
 
 AGENT: Agent = factories.agent(storage={"size": "1Gi"}, http={"port": 8080}, files={"a.txt": "1"})
+DOMAIN = Domain(
+    metadata=Metadata(name="shop", namespace=OURS, uid="d1000000-0000-4000-8000-000000000001"),
+    spec=DomainSpec(hostname="shop.agents.example", agent_ref=AgentRef(name="helper")),
+)
 BAD_LABEL = {"moorage.dev/managed": "true"}
 SECURED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 CONTAINER = {
@@ -24,6 +39,27 @@ def children() -> list[Manifest]:
     return desired_agent.children(
         AGENT, volume_generation=1, incarnation=1, platform=factories.platform(), with_pod=True
     )
+
+
+def led() -> list[Manifest]:
+    """All that the operator makes for a Domain."""
+    offer = DomainOffer(zone="agents.example", target="203.0.113.80")
+    (route,) = desired_domain.route(DOMAIN, DOMAIN.spec.hostname, agent_port=8080, away=False, offer=offer)
+    return [desired_domain.tls_secret(DOMAIN, *pair()), route]
+
+
+@functools.cache
+def pair() -> tuple[str, str]:
+    """A certificate and its key, since the server looks whether they fit."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN.spec.hostname)])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    signed = made.serial_number(1).not_valid_before(begun).not_valid_after(begun + timedelta(days=1))
+    chain = signed.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    return chain, key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
 
 
 def mover() -> Manifest:

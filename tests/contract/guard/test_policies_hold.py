@@ -17,6 +17,7 @@ from tests.contract.guard.cluster import (
     KUBELET,
     OPERATOR,
     OURS,
+    SLICES,
     TENANT,
     THEIRS,
     Guarded,
@@ -43,7 +44,8 @@ def lived_in(guarded: Guarded) -> Guarded:
         guarded.make(scene.made("moorage.dev/v1alpha1", "Namespace", name, namespace=None, spec=spec), ADMINISTRATOR)
     guarded.make(scene.made("v1", "Namespace", FOREIGN, namespace=None), ADMINISTRATOR)
     guarded.make(scene.agent(finalizers=["moorage.dev/cleanup"]), TENANT)
-    for manifest in (*scene.children(), scene.mover()):
+    guarded.make(scene.made("v1", "Secret", "tls-mine", data={"password": "aHVzaA=="}), TENANT)
+    for manifest in (*scene.children(), *scene.led(), scene.mover()):
         guarded.make(manifest, OPERATOR)
     guarded.make(scene.mover_pod(), JOBS)
     return guarded
@@ -113,6 +115,10 @@ DENIAL = f"/apis/networking.k8s.io/v1/namespaces/{OURS}/networkpolicies/moorage-
 BINDING = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{OURS}/rolebindings/moorage-tenant-work"
 MOVER = f"{CORE}/pods/{scene.mover_pod()['metadata']['name']}"
 
+ROUTE, CERTIFICATE_SECRET = (path_of(manifest) for manifest in reversed(scene.led()))
+WAITING = f"/apis/discovery.k8s.io/v1/namespaces/{OURS}/endpointslices/moorage-waiting-ipv4"
+SNIPPET = "nginx.ingress.kubernetes.io/configuration-snippet"
+
 # Sentence: the policy that says no, and what is tried with every right that a role can give.
 REFUSED: dict[str, tuple[str, Try]] = {
     "an agent is born with a label of ours": (
@@ -150,6 +156,23 @@ REFUSED: dict[str, tuple[str, Try]] = {
         "made-by-the-platform",
         create(scene.made("networking.k8s.io/v1", "Ingress",
                           spec={"defaultBackend": {"service": {"name": "x", "port": {"number": 80}}}}))),
+    "a route of the Gateway API": (
+        "made-by-the-platform", create(scene.made("gateway.networking.k8s.io/v1", "HTTPRoute", spec={}))),
+    "a route of Traefik's own": (
+        "made-by-the-platform", create(scene.made("traefik.io/v1alpha1", "IngressRoute", spec={}))),
+    "somebody's host name on our route": (
+        "managed-objects", replace(ROUTE, "/spec/rules/0/host", "bank.example")),
+    "another certificate for our route": (
+        "managed-objects", patch(CERTIFICATE_SECRET, {"data": {"tls.key": "AAAA"}})),
+    "a waiting page elsewhere": (
+        "managed-objects", replace(WAITING, "/endpoints/0/addresses/0", "203.0.113.1")),
+    "addresses behind a service": (
+        "services-lead-to-their-own-pods", create(scene.made("v1", "Endpoints", subsets=[
+            {"addresses": [{"ip": "203.0.113.1"}], "ports": PORTS}]))),
+    "slices of addresses behind a service": (
+        "services-lead-to-their-own-pods", create(scene.made(
+            "discovery.k8s.io/v1", "EndpointSlice", addressType="IPv4", endpoints=[{"addresses": ["203.0.113.1"]}],
+            metadata={"labels": {"kubernetes.io/service-name": "agent-helper"}}))),
     "a quota of one's own": ("made-by-the-platform", create(scene.made("v1", "ResourceQuota", spec={}))),
     "a limit range": ("made-by-the-platform", create(scene.made("v1", "LimitRange", spec={"limits": []}))),
     "a copy of a volume": (
@@ -220,6 +243,18 @@ REFUSED_TO_THE_OPERATOR: dict[str, tuple[str, Try]] = {
     "a pod with a trust bundle": ("pods-hold-no-credentials", create(scene.pod(volumes=projected(BUNDLE)))),
     "a pod with a certificate": ("pods-hold-no-credentials", create(scene.pod(volumes=projected(CERTIFICATE)))),
     "a service with a balancer": ("services-stay-inside", create(service(type="LoadBalancer"))),
+    "a look at a tenant's secret by a patch that changes nothing": (
+        "operator-stays-home", lambda server, who: server.apply(who, scene.made("v1", "Secret", "tls-mine"), DRY)),
+    "a tenant's secret is made the platform's": (
+        "operator-stays-home", patch(f"{CORE}/secrets/tls-mine", labelled(**{"moorage.dev_managed": "true"}))),
+    "the end of a tenant's secret": ("operator-stays-home", delete(f"{CORE}/secrets/tls-mine")),
+    "a secret that is no certificate": (
+        "operator-stays-home", create(scene.made("v1", "Secret", "tls-other", metadata={"labels": scene.BAD_LABEL}))),
+    "a secret under a name of the tenant's": (
+        "operator-stays-home", create(scene.led()[0] | {"metadata": scene.led()[0]["metadata"] | {"name": "mine"}})),
+    "addresses behind an agent's service": (
+        "operator-stays-home", create(scene.made(
+            "discovery.k8s.io/v1", "EndpointSlice", addressType="IPv4", endpoints=[{"addresses": ["203.0.113.1"]}]))),
     "a namespace that is not a tenant's": (
         "operator-stays-home", create(scene.made("v1", "Namespace", "mn-x", namespace=None))),
     "a label on a foreign namespace": (
@@ -246,6 +281,14 @@ PASSES: dict[str, tuple[Who, Try]] = {
     "a tenant holds its agent with a finalizer of its own": (
         TENANT, patch(AGENT, {"metadata": {"finalizers": ["moorage.dev/cleanup", "example.com/mine"]}})),
     "a service of one's own": (TENANT, create(service())),
+    "an administrator notes something on a route": (
+        ADMINISTRATOR, patch(ROUTE, {"metadata": {"annotations": {"field.cattle.io/publicEndpoints": "[]"}}})),
+    "the cluster finds the pods of a service": (SLICES, create(scene.made(
+        "discovery.k8s.io/v1", "EndpointSlice", addressType="IPv4", endpoints=[{"addresses": ["10.78.0.9"]}]))),
+    "the operator renews a certificate": (
+        OPERATOR, lambda server, who: server.apply(who, scene.led()[0], DRY)),
+    "the operator removes a certificate": (OPERATOR, delete(CERTIFICATE_SECRET)),
+    "the operator removes a route": (OPERATOR, delete(ROUTE)),
     "a driver notes something on a volume": (
         ADMINISTRATOR, patch(VOLUME, {"metadata": {"annotations": {"driver.example.com/x": "y"}}})),
     "an administrator deletes a pod": (ADMINISTRATOR, delete(child("Pod"))),
@@ -303,6 +346,16 @@ def test_the_policies_let_pass(lived_in: Guarded, name: str) -> None:
     who, tried = PASSES[name]
     status, answer = tried(lived_in, who)
     assert status in (200, 201), answer
+
+
+ORDERED = {"metadata": {"annotations": {SNIPPET: "return 200;"}}}
+
+
+@pytest.mark.parametrize("path", [ROUTE, CERTIFICATE_SECRET, child("Service")])
+@pytest.mark.parametrize("change", [ORDERED, labelled(team="one")], ids=["annotation", "label"])
+def test_a_tenant_gives_the_ingress_controller_no_orders(lived_in: Guarded, path: str, change: Manifest) -> None:
+    status, answer = lived_in.patch(TENANT, path, change)
+    assert (status, "'moorage-managed-objects'" in answer["message"]) == (403, True), answer
 
 
 MANAGED = [manifest for manifest in scene.children() if manifest["kind"] != "Pod"]

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from moorage.kube import routes
 from moorage.kube.apply import Applier
 from moorage.kube.client import Client
 from moorage.kube.failures import Forbidden
 from moorage.kube.observe import World
+from moorage.kube.tls_secrets import TlsSecrets
+from moorage.model.offer import DomainOffer
 from tests.contract.guard import scene
 from tests.contract.guard.cluster import OPERATOR, Guarded, Manifest, path_of, tenant
 
@@ -16,6 +19,7 @@ pytestmark = pytest.mark.cluster
 LIMIT_SECONDS = 30.0
 TRIES_MAX = 200
 CORE = "mn-fresh"
+OFFER = DomainOffer(zone="agents.example", target="203.0.113.80")
 
 
 async def _applied(applier: Applier, manifest: Manifest) -> int:
@@ -32,13 +36,14 @@ async def _applied(applier: Applier, manifest: Manifest) -> int:
 def test_a_tenant_and_an_agent_come_up_with_the_operators_own_rights(guarded: Guarded) -> None:
     core, work, *rest = tenant(CORE)
     assert (core["kind"], work["kind"]) == ("Namespace", "RoleBinding")
-    agents = scene.children()
-    for manifest in agents:
+    secret, route = scene.led()
+    agents = [*scene.children(), route]
+    for manifest in (*agents, secret):
         manifest["metadata"]["namespace"] = CORE
 
     async def play() -> None:
         async with asyncio.timeout(LIMIT_SECONDS), Client.connect(guarded.credentials(OPERATOR)) as client:
-            world = World(client, lambda *_: None)
+            world = World(client, lambda *_: None, more=routes.watched(OFFER))
             running = asyncio.create_task(world.run())
             await world.listed()
             applier = Applier(client, world)
@@ -50,6 +55,10 @@ def test_a_tenant_and_an_agent_come_up_with_the_operators_own_rights(guarded: Gu
                 await _applied(applier, manifest)
             for manifest in (core, work, *rest, *agents):
                 assert not await applier.apply(manifest), f"{manifest['kind']} is written once"
+            secrets = TlsSecrets(client)
+            assert await secrets.write(secret)
+            assert await secrets.remove(CORE, secret["metadata"]["name"])
+            assert not await secrets.remove(CORE, secret["metadata"]["name"])
             running.cancel()
             await asyncio.wait([running])
 
@@ -65,7 +74,7 @@ def test_a_core_namespace_of_before_heals_itself(guarded: Guarded) -> None:
 
     async def play() -> None:
         async with asyncio.timeout(LIMIT_SECONDS), Client.connect(guarded.credentials(OPERATOR)) as client:
-            world = World(client, lambda *_: None)
+            world = World(client, lambda *_: None, more=routes.watched(OFFER))
             running = asyncio.create_task(world.run())
             await world.listed()
             applier = Applier(client, world)
