@@ -63,6 +63,7 @@ COMPONENTS = (
         (f"{_CONTAINERD}/containerd", f"{_CONTAINERD}/containerd-shim-runc-v2", f"{_CONTAINERD}/ctr"),
     ),
     Component("kwok", "kwok", ("sigs.k8s.io/kwok/cmd/kwok",), on_demand=True),
+    Component("name server", "nameserver", ("moorage.dev/dev/nameserver",), on_demand=True),
     Component("flux", "flux", ("github.com/fluxcd/kustomize-controller",), on_demand=True),
     Component("helm", ".", ("helm.sh/helm/v4/cmd/helm",)),
 )

@@ -171,10 +171,10 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
     controllers["Domain"] = DomainController(objects=objects, applier=applier, domains=domains, routes=routes).reconcile
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
-        agents=agents, ledger=ledger, meters=meters,
-        leadership=Leadership(base.database, knobs.instance(settings)),
+        agents=agents, ledger=ledger, meters=meters, leadership=Leadership(base.database, knobs.instance(settings)),
         outbox=Outbox(base.database), snapshots=snapshots, copies=copies, policies=policies, purges=purges,
-        keepers=keepers.build(platform.domains, base.database, base.keyring, queue.add, lambda: epoch.current, metrics),
+        keepers=keepers.build(platform.domains, settings.domain_resolvers, base.database, base.keyring, queue.add,
+                              lambda: epoch.current, metrics),
         prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, herald=herald,
         world=world, objects=objects, queue=queue, ring=queue.add, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip

@@ -1,13 +1,13 @@
 """What is kept outside of the cluster for host names, built from the settings."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from moorage.model.domain import Issuer
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
 from moorage.observability import Metrics
-from moorage.providers.ports import CertificateIssuer
+from moorage.providers.ports import CertificateIssuer, Proofs
 from moorage.services.certificates import Certificates
 from moorage.services.keyring import Keyring
 from moorage.store.certificates import CertificateRows
@@ -20,6 +20,7 @@ class Keepers:
     """One for each kind of thing; each works beside the queue and rings when something has changed."""
 
     certificates: Certificates
+    proofs: Proofs
 
     def jobs(self) -> dict[str, Callable[[], Awaitable[float]]]:
         """What the clock drives, by its name."""
@@ -28,6 +29,7 @@ class Keepers:
 
 def build(
     offer: DomainOffer | None,
+    resolvers: Sequence[str],
     database: Database,
     keyring: Keyring,
     ring: Callable[[Key, bool], None],
@@ -42,4 +44,7 @@ def build(
         rows=CertificateRows(database), domains=Domains(database), keyring=keyring, issuers=issuers, offer=offer,
         ring=ring, epoch=epoch, metrics=metrics,
     )  # fmt: skip
-    return Keepers(certificates=certificates)
+    # Only here, for the library is large.
+    from moorage.providers.dns_proofs import DnsProofs  # noqa: PLC0415
+
+    return Keepers(certificates=certificates, proofs=DnsProofs(resolvers))

@@ -133,8 +133,8 @@ class Settings:
     domain_target: str = _knob(str, "", "Where host names lead: an address of the ingress controller or a host name.")
     domain_proxied: bool = _knob(values.switch, True, "Whether host names go through the provider's proxy by default.")
     domain_issuer: str = _knob(values.issuer, "Cloudflare", "Who signs certificates by default: Cloudflare or Acme.")
-    domain_resolvers: list[Any] = _knob(
-        values.json_list,
+    domain_resolvers: list[str] = _knob(
+        values.resolvers,
         ["1.1.1.1", "8.8.8.8", "9.9.9.9"],
         "DNS resolvers asked for proofs of ownership: address, or address:port.",
     )

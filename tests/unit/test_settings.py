@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from moorage import offering, settings
+from moorage.model import values
 
 
 def test_an_unknown_setting_is_refused_by_name() -> None:
@@ -76,3 +77,25 @@ def test_the_zone_is_kept_in_its_one_spelling_and_no_tenant_gets_the_name_all_na
 def test_a_zone_that_is_no_host_name_is_refused() -> None:
     with pytest.raises(settings.SettingsError, match="MOORAGE_DOMAIN_ZONE must be a host name"):
         offering.platform(settings.Settings(domain_zone="*.example", domain_target="192.0.2.1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("9.9.9.9", ("9.9.9.9", 53)),
+        ("127.0.0.1:5300", ("127.0.0.1", 5300)),
+        ("2620:fe::fe", ("2620:fe::fe", 53)),
+        ("[2620:fe::fe]", ("2620:fe::fe", 53)),
+        ("[2620:fe::fe]:5300", ("2620:fe::fe", 5300)),
+    ],
+)
+def test_a_resolver_is_an_address_with_or_without_a_port(text: str, meant: tuple[str, int]) -> None:
+    assert values.resolver(text) == meant
+
+
+@pytest.mark.parametrize(
+    "listed", ['["dns.example"]', '["9.9.9.9:0"]', '["9.9.9.9:"]', '["9.9.9.9", "9.9.9.9:53"]', "[]", '["[::1"]']
+)
+def test_resolvers_that_are_no_addresses_or_not_different_are_refused(listed: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        values.resolvers(listed)

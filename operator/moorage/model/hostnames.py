@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import idna
 from publicsuffixlist import PublicSuffixList
 
+from moorage.model import names
 from moorage.model.errors import Permanent
 from moorage.model.offer import ENTRY_LABEL
 from moorage.model.reasons import Reason
 
-CHALLENGE_LABEL = "_moorage-challenge"
-"""Below a tenant's own name, with this label, the DNS must show the proof."""
-
 NAME_LENGTH_MAX = 253
-OWN_NAME_LENGTH_MAX = NAME_LENGTH_MAX - len(CHALLENGE_LABEL) - 1  # the name of the proof is a name, too
+OWN_NAME_LENGTH_MAX = NAME_LENGTH_MAX - len(names.challenge_name(""))  # the name of the proof is a name, too
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # Every spelling that browsers take for an IPv4 address (1.2.3.4, 0x7f.1, 017700000001, 2130706433) ends in a label
@@ -33,7 +31,7 @@ _RESERVED = """
     www ftp mail smtp imap pop mx ns ns1 ns2 dns vpn proxy gateway cdn static assets
     api app console dashboard docs status blog help support billing pay payment payments wallet shop
     account accounts admin administrator auth id login logout oauth root security signin signup sso
-    abuse hostmaster noc postmaster webmaster
+    abuse acme hostmaster noc postmaster webmaster
     autoconfig autodiscover isatap localhost mta-sts openpgpkey wpad
 """
 ALWAYS_RESERVED = frozenset({ENTRY_LABEL, *_RESERVED.split()})

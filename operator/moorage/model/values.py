@@ -1,5 +1,6 @@
 """From the text of an environment variable to a value; what is none raises ValueError, saying what it must be."""
 
+import ipaddress
 import json
 import re
 from enum import StrEnum
@@ -54,6 +55,28 @@ def listen(text: str) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise ValueError("must be host:port")
     return host, int(port)
+
+
+def resolvers(text: str) -> list[str]:
+    """A JSON list of DNS resolvers, all different."""
+    listed = [str(entry) for entry in json_list(text)]
+    if not listed or len({resolver(entry) for entry in listed}) < len(listed):
+        raise ValueError("must list different resolvers, at least one")
+    return listed
+
+
+def resolver(text: str) -> tuple[str, int]:
+    """Address and port of a DNS resolver: address, address:port or [address]:port. A name would need one itself."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
+        host, port = text, "53"
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError as error:
+        raise ValueError("must list addresses of resolvers, such as 9.9.9.9 or [2620:fe::fe]:53") from error
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError("must name ports from 1 to 65535")
+    return str(address), int(port)
 
 
 def destinations(text: str) -> list[network.Egress]:
