@@ -66,6 +66,7 @@ from moorage.store.owner_keys import OwnerKeys
 from moorage.store.purges import PurgeRows
 from moorage.store.seals import Seals
 from moorage.store.tenants import Tenants
+from moorage.store.visits import Visits
 
 log = logging.getLogger(__name__)
 
@@ -194,9 +195,8 @@ def _lane(key: Key) -> str:
 
 async def run_api(settings: Settings) -> None:
     """Serve HTTP until SIGTERM."""
-    import uvicorn  # noqa: PLC0415  # the operator does not carry the web framework
-
-    from moorage.web.app import create_app  # noqa: PLC0415
+    from moorage.web import serving  # noqa: PLC0415  # the operator does not carry the web framework
+    from moorage.web.app import create_app, create_waiting  # noqa: PLC0415
 
     knobs.required(settings, "api_tls_cert_file", "api_tls_key_file")
     metrics = Metrics()
@@ -209,12 +209,8 @@ async def run_api(settings: Settings) -> None:
             folder=base.store if isinstance(base.store, FolderObjects) else None,
         )
         metrics.certificate_expiry.set(_expiry(settings.api_tls_cert_file))
-        host, port = settings.api_listen
-        config = uvicorn.Config(
-            app, host=host, port=port, log_config=None, access_log=False, loop="none", server_header=False,
-            ssl_certfile=str(settings.api_tls_cert_file), ssl_keyfile=str(settings.api_tls_key_file),
-        )  # fmt: skip
-        await uvicorn.Server(config).serve()
+        waiting = create_waiting(Visits(base.database), metrics) if settings.domain_zone else None
+        await serving.serve(settings, app, waiting)
 
 
 def _expiry(certificate_file: Path | None) -> float:

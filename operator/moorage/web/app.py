@@ -8,6 +8,7 @@ from moorage.store.database import Database
 from moorage.web import errors
 from moorage.web.measured import Measured
 from moorage.web.routes import health, mover, objects
+from moorage.web.waiting import Visited, Waiting
 
 
 def create_app(
@@ -27,3 +28,8 @@ def create_app(
     errors.install(app)
     app.add_middleware(Measured, metrics=metrics)
     return app
+
+
+def create_waiting(visits: Visited, metrics: Metrics) -> Measured:
+    """The page that visitors of an agent see while it is away."""
+    return Measured(Waiting(visits), metrics)
