@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from moorage.model import hostnames, money
 from moorage.model.domain import Issuer
@@ -57,10 +58,10 @@ def _domains(settings: Settings) -> DomainOffer | None:
     }
     namespace, _, name = settings.gateway.partition("/")
     return DomainOffer(
-        zone=_zone(settings.domain_zone),
+        zone=_zone(settings),
         target=settings.domain_target,
         # Whoever held the name that all names lead to would hold them all.
-        reserved=(*map(str, settings.domain_reserved), settings.domain_target),
+        reserved=(*map(str, settings.domain_reserved), *map(str, settings.platform_hosts), settings.domain_target),
         proxied=settings.domain_proxied,
         issuer=Issuer(settings.domain_issuer),
         issuers=tuple(issuer for issuer, means in offered.items() if means),
@@ -72,12 +73,20 @@ def _domains(settings: Settings) -> DomainOffer | None:
     )
 
 
-def _zone(text: str) -> str:
+def _zone(settings: Settings) -> str:
     # Every comparison with a name of a tenant is one of canonical names.
     try:
-        return hostnames.canonical(text)
+        zone = hostnames.canonical(settings.domain_zone)
     except Permanent as error:
         raise SettingsError("MOORAGE_DOMAIN_ZONE must be a host name, such as agents.example") from error
+    registered = hostnames.registrable(zone)
+    if registered is None:
+        raise SettingsError("MOORAGE_DOMAIN_ZONE must not be a suffix that belongs to everybody, such as co.uk")
+    # What agents serve is written by strangers. Within one registered domain a browser would share cookies with it.
+    ours = (*map(str, settings.platform_hosts), urlsplit(settings.mover_api_url).hostname or "")
+    if any(host == registered or host.endswith(f".{registered}") for host in ours):
+        raise SettingsError("MOORAGE_DOMAIN_ZONE must be in a registered domain of its own, without platform hosts")
+    return zone
 
 
 def _size(entry: Mapping[str, Any]) -> SizeClass:

@@ -141,6 +141,9 @@ class Settings:
     domain_reserved: list[Any] = _knob(
         values.json_list, [], "Labels and host names no tenant may claim, besides those that are always reserved."
     )
+    platform_hosts: list[Any] = _knob(
+        values.json_list, [], "Host names of the platform itself, outside of the zone's registered domain."
+    )
     domains_per_tenant: int = _knob(values.count, 20, "Host names one tenant may hold.")
     domain_quarantine_days: int = _knob(values.count, 30, "How long others wait for a released host name.")
     domain_unpaid_days: int = _knob(values.count, 7, "How long an unpaid host name is kept before it is released.")

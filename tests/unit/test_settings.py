@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,3 +100,28 @@ def test_a_resolver_is_an_address_with_or_without_a_port(text: str, meant: tuple
 def test_resolvers_that_are_no_addresses_or_not_different_are_refused(listed: str) -> None:
     with pytest.raises(ValueError, match="must"):
         values.resolvers(listed)
+
+
+@pytest.mark.parametrize(
+    ("zone", "changes"),
+    [
+        ("co.uk", {}),
+        ("agents", {}),
+        ("agents.example", {"platform_hosts": ["agents.example"]}),
+        ("agents.example", {"platform_hosts": ["api.agents.example"]}),
+        ("agents.hosting.example", {"platform_hosts": ["console.hosting.example"]}),
+        ("agents.hosting.co.uk", {"mover_api_url": "https://api.hosting.co.uk:8443"}),
+    ],
+)
+def test_a_zone_that_shares_cookies_with_the_platform_is_refused(zone: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(settings.SettingsError, match="MOORAGE_DOMAIN_ZONE must"):
+        offering.platform(settings.Settings(domain_zone=zone, domain_target="192.0.2.1", **changes))
+
+
+@pytest.mark.parametrize("host", ["api.hosting.example", "hosting.co.uk", "moorage-api.moorage-system.svc"])
+def test_a_zone_of_its_own_is_taken(host: str) -> None:
+    chosen = settings.Settings(domain_zone="agents.example", domain_target="192.0.2.1", platform_hosts=[host])
+    offered = offering.platform(chosen).domains
+    assert offered is not None
+    assert offered.zone == "agents.example"
+    assert host in offered.reserved, "no tenant claims the platform's name"

@@ -37,6 +37,7 @@
   "domain_zone" .zone
   "domain_target" (required "domains.target must be set when domains.zone is" .target)
   "domain_proxied" .proxied
+  "platform_hosts" (toJson (ternary (list $.Values.ingress.host) list $.Values.ingress.enabled))
   "domain_issuer" .issuer
   "domain_route" .route
   "ingress_class" .ingressClassName

@@ -94,6 +94,15 @@ def canonical(text: str) -> str:
     return name
 
 
+def registrable(name: str) -> str | None:
+    """The domain that somebody registered and this canonical name is in; None for a suffix that belongs to everybody.
+
+    Browsers share cookies and trust within it.
+    """
+    found: str | None = _suffixes().privatesuffix(name)
+    return found
+
+
 def _a_label(label: str) -> str:
     """The label as the DNS carries it; raises UnicodeError for what is none, also for a second spelling of another."""
     encoded = idna.alabel(label).decode("ascii")
