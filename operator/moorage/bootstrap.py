@@ -42,7 +42,7 @@ from moorage.probes import Health, ProbeServer
 from moorage.providers.folder_objects import FolderObjects
 from moorage.providers.ports import ObjectStore
 from moorage.providers.recorded_notices import RecordedNotices
-from moorage.services import object_stores, root_keys
+from moorage.services import name_services, object_stores, root_keys
 from moorage.services.frozen_copies import FrozenCopies
 from moorage.services.keyring import Keyring
 from moorage.services.mover_sessions import MoverSessions
@@ -70,8 +70,7 @@ from moorage.store.visits import Visits
 
 log = logging.getLogger(__name__)
 
-PROOF_CONNECTIONS = 2
-SCHEMA_SECONDS_MAX = 300.0
+PROOF_CONNECTIONS, SCHEMA_SECONDS_MAX = 2, 300.0
 
 loop_factory = uvloop.new_event_loop
 
@@ -85,6 +84,7 @@ class Foundation:
     keyring: Keyring
     store: ObjectStore
     credentials: login.Credentials
+    names: name_services.NameServices | None
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +102,10 @@ async def _foundation(settings: Settings, metrics: Metrics) -> AsyncIterator[Fou
         await keyring.require()
         store = await stack.enter_async_context(object_stores.opened(settings, keyring))
         client = await stack.enter_async_context(Client.connect(credentials, observed=_count(metrics)))
-        yield Foundation(database=database, client=client, keyring=keyring, store=store, credentials=credentials)
+        names = await stack.enter_async_context(name_services.opened(settings, database, metrics))
+        yield Foundation(
+            database=database, client=client, keyring=keyring, store=store, credentials=credentials, names=names
+        )
 
 
 def _count(metrics: Metrics) -> Callable[[str, str, int, float], None]:

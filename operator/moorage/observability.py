@@ -57,6 +57,7 @@ class Metrics:
         self._of_purges(at)
         self._of_domains(at)
         self._of_http(at)
+        self._of_names(at)
 
     def _of_leading(self, at: Any) -> None:  # Any: keyword arguments of three classes
         self.leader = Gauge("moorage_leader", "1 while this process leads.", **at)
@@ -88,6 +89,11 @@ class Metrics:
             "moorage_wallet_settle_overdue_seconds", "Since the longest waiting wallet was due to be settled.", **at
         )
         self.silent_nodes = Gauge("moorage_nodes_silent", "Nodes with metered pods that are not heard.", **at)
+
+    def _of_names(self, at: Any) -> None:  # Any: keyword arguments of two classes
+        self.dns_calls = Counter("moorage_dns_calls_total", "Calls to the DNS provider.", ["call", "result"], **at)
+        self.dns_calls_left = Gauge("moorage_dns_calls_left", "Calls to the DNS provider that are left now.", **at)
+        self.dns_wishes = Gauge("moorage_dns_wishes", "Records and host names that are not yet as wished.", **at)
 
     def _of_http(self, at: Any) -> None:  # Any: keyword arguments of three classes
         self.http_requests = Counter(

@@ -90,6 +90,7 @@ MESSAGES: dict[Reason, str] = {
     Reason.RECORD_WRITTEN: "The host name is set up at the DNS provider.",
     Reason.RECORD_PENDING: "The host name is being set up at the DNS provider.",
     Reason.RECORD_CONFLICT: "The zone has a record of this name that is not the platform's; it stays untouched until somebody removes it.",
+    Reason.RECORD_REFUSED: "The DNS provider refuses the record of this host name; the platform operator finds its error number in the log.",
     Reason.PROVIDER_UNREACHABLE: "The DNS provider does not answer or asks for patience; it is tried again, and agents go on working.",
     Reason.PROVIDER_TOKEN_INVALID: "The platform's token for the DNS provider is missing or was refused; the platform operator must replace it.",
     Reason.PROVIDER_LACKS_DNS_EDIT: "The platform's token lacks the right to edit DNS records of its zone (Zone / DNS / Edit).",

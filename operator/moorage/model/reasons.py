@@ -99,6 +99,7 @@ class Reason(StrEnum):
     RECORD_WRITTEN = "RecordWritten"
     RECORD_PENDING = "RecordPending"
     RECORD_CONFLICT = "RecordConflict"
+    RECORD_REFUSED = "RecordRefused"
     PROVIDER_UNREACHABLE = "ProviderUnreachable"
     PROVIDER_TOKEN_INVALID = "ProviderTokenInvalid"  # noqa: S105  # a reason, not a secret
     PROVIDER_LACKS_DNS_EDIT = "ProviderLacksDnsEdit"

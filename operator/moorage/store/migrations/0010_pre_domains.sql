@@ -60,3 +60,11 @@ CREATE INDEX domain_sealed_with ON moorage.domain (tenant_uid, key_version) WHER
 
 GRANT SELECT, INSERT, UPDATE ON moorage.domain TO moorage_app;
 GRANT SELECT ON moorage.claim TO moorage_app;
+
+-- What this platform makes elsewhere is marked with its id; a restored database is the same platform.
+CREATE TABLE moorage.platform (
+    id     uuid NOT NULL DEFAULT gen_random_uuid(),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single)
+);
+INSERT INTO moorage.platform DEFAULT VALUES;
+GRANT SELECT ON moorage.platform TO moorage_app;
