@@ -30,7 +30,8 @@ LEFT JOIN moorage.agent a ON a.namespace = d.namespace AND a.name = d.agent_name
 WHERE d.uid = $1 AND d.deleted_at IS NULL
 """
 
-# A name that was given up is proven anew.
+# A name that was given up is proven anew. Nothing is set up outside for a name that is not held and proven, whatever
+# was decided from an older look.
 _SAVE = """
 UPDATE moorage.domain SET
     state = $4, state_since = CASE WHEN state = $4 THEN state_since ELSE to_timestamp(money.clock()) END,
@@ -39,18 +40,9 @@ UPDATE moorage.domain SET
     looked_at = CASE WHEN $4 = 'Released' THEN NULL ELSE looked_at END,
     missing_since = CASE WHEN $4 = 'Released' THEN NULL ELSE missing_since END
 FROM moorage.require_epoch($1)
-WHERE uid = $2 AND fence = $3 AND deleted_at IS NULL
+WHERE uid = $2 AND fence = $3 AND deleted_at IS NULL AND ($4 <> 'Active' OR state = 'Active' OR EXISTS (
+    SELECT FROM moorage.claim c WHERE c.domain_uid = $2 AND c.proven_at IS NOT NULL))
 RETURNING uid
-"""
-
-# Only a definite answer is written down: since when the proof is missing counts from the first one that said so.
-_PROOF = """
-UPDATE moorage.domain SET
-    looked_at = to_timestamp(money.clock()),
-    proven_at = CASE WHEN $3 THEN coalesce(proven_at, to_timestamp(money.clock())) ELSE proven_at END,
-    missing_since = CASE WHEN $3 THEN NULL ELSE coalesce(missing_since, to_timestamp(money.clock())) END
-FROM moorage.require_epoch($1)
-WHERE uid = $2 AND deleted_at IS NULL
 """
 
 
@@ -99,9 +91,9 @@ class Domains:
         await self._database.run("SELECT moorage.release_hostname($1, $2, $3)", epoch, uid, quarantine)
 
     async def note_proof(self, *, epoch: int, uid: str, answer: ProofAnswer) -> None:
-        """Write down what the resolvers said; nothing when they did not say anything definite."""
+        """Write down what the resolvers said, for the claim as well; nothing when it was nothing definite."""
         if answer is not ProofAnswer.UNKNOWN:
-            await self._database.run(_PROOF, epoch, uid, answer is ProofAnswer.SHOWN)
+            await self._database.run("SELECT moorage.note_proof($1, $2, $3)", epoch, uid, answer is ProofAnswer.SHOWN)
 
     async def note_record(self, *, epoch: int, uid: str, record_id: str | None) -> None:
         """The provider's id of our record; None: it is gone."""
@@ -112,7 +104,9 @@ class Domains:
         await self._note("provider_hostname_id", epoch, uid, hostname_id)
 
     async def finish(self, *, epoch: int, uid: str) -> None:
-        """Nothing is left of it outside: its row becomes history."""
+        """Nothing is left of it outside, and its name is given up: its row becomes history."""
+        held = await self._database.value("SELECT EXISTS (SELECT FROM moorage.claim WHERE domain_uid = $1)", uid)
+        assert not held, "a name that is held by what is gone would never be free again"
         await self._database.run(
             "UPDATE moorage.domain SET deleted_at = to_timestamp(money.clock()) FROM moorage.require_epoch($1)"
             " WHERE uid = $2 AND deleted_at IS NULL",

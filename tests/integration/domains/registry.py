@@ -1,6 +1,7 @@
 """Tenants who want host names, on a real database."""
 
 import uuid
+from datetime import timedelta
 
 from moorage.model.domain_record import DomainRecord, Standing
 from moorage.model.domain_seen import ProofAnswer
@@ -8,6 +9,7 @@ from moorage.store.domains import Domains, NewDomain
 from tests.integration.money.world import World
 
 NAMES_MAX = 20
+QUARANTINE = timedelta(days=30)
 
 
 class Registry:
@@ -44,3 +46,11 @@ class Registry:
         found = await self.domains.load(uid)
         assert found is not None
         return found
+
+    async def becomes(self, uid: str, state: str) -> None:
+        """The lifecycle has moved it there."""
+        await self.world.sql.execute("UPDATE moorage.domain SET state = $2 WHERE uid = $1", uuid.UUID(uid), state)
+
+    async def release(self, uid: str) -> None:
+        """Give the name up."""
+        await self.domains.release(epoch=self.world.epoch, uid=uid, quarantine=QUARANTINE)

@@ -33,5 +33,6 @@ async def test_a_name_of_a_tenants_own_is_nobodys_before_it_is_proven(registry: 
     await registry.prove(uid, ProofAnswer.SHOWN)
     await registry.claim(uid)
     assert await visits.of(OWN) == Visit(agent=AgentState.RUNNING)
+    await registry.release(uid)
     await registry.domains.finish(epoch=registry.world.epoch, uid=uid)
     assert await visits.of(OWN) is None

@@ -42,7 +42,8 @@ TO moorage_app;
 
 GRANT EXECUTE ON FUNCTION
     moorage.claim_hostname(bigint, uuid, integer), moorage.claim_standing(uuid),
-    moorage.release_hostname(bigint, uuid, interval), moorage.release_after(uuid)
+    moorage.release_hostname(bigint, uuid, interval), moorage.release_after(uuid),
+    moorage.note_proof(bigint, uuid, boolean)
 TO moorage_app;
 
 -- Keys are added by whoever first seals; what takes the place of another, and what goes, passes these doors.

@@ -8,7 +8,7 @@ CREATE TABLE moorage.claim (
     tenant_uid       uuid NOT NULL REFERENCES moorage.tenant,
     domain_uid       uuid,                -- NULL: given up
     claimed_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    proven_at        timestamptz,         -- NULL: whoever shows the proof first takes it over
+    proven_at        timestamptz,         -- NULL: whoever shows the proof first takes it over; below the zone never
     quarantine_until timestamptz,         -- up to when only the same tenant may have it again
     CHECK (domain_uid IS NOT NULL OR quarantine_until IS NOT NULL)
 );
