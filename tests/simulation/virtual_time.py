@@ -6,7 +6,7 @@ loop with nothing to read truly has nothing to do but wait for its next timer.
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -40,6 +40,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds since the start."""
         return self.now
+
+    def run_in_executor(self, _: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """At once and in this thread: time would jump while another thread works."""
+        future: asyncio.Future[T] = self.create_future()
+        future.set_result(func(*args))
+        return future
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

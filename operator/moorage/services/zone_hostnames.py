@@ -97,7 +97,7 @@ class ZoneHostnames:
                 await self._act(wish)
         except ProviderFailed:
             return True
-        if acted:
+        if any(wish.wanted for wish in acted):
             self._pause, self._list_at = SOON_SECONDS, min(self._list_at, now + SOON_SECONDS)
         return due or bool(acted)
 
