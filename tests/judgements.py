@@ -89,6 +89,35 @@ AGENT_NOT_READY: dict[Reason, Judgement] = {
 }
 
 # What else an agent, a wallet, a tenant or a domain may say: kind, conditions by type, and the judgement.
+# Of a Domain that is not ready: waiting for its owner or its agent's, on its way, or refused.
+DOMAIN_NOT_READY: dict[Reason, Judgement] = {
+    **dict.fromkeys(
+        (
+            *(Reason.DNS_NOT_CONFIGURED, Reason.PROOF_MISSING, Reason.HOSTNAME_NOT_POINTED, Reason.ACME_NOT_DELEGATED),
+            *(Reason.AGENT_AWAY, Reason.HOSTNAME_QUARANTINED, Reason.DOMAIN_RELEASED),
+        ),
+        Judgement.SUSPENDED,
+    ),
+    **dict.fromkeys(
+        (
+            *(Reason.CLAIM_PENDING, Reason.RECORD_PENDING, Reason.CERTIFICATE_PENDING, Reason.ROUTE_PENDING),
+            *(Reason.WAITS_FOR_CLAIM, Reason.PROVIDER_UNREACHABLE, Reason.DOMAIN_DELETING),
+        ),
+        Judgement.PROGRESSING,
+    ),
+    **dict.fromkeys(
+        (
+            *(Reason.HOSTNAME_INVALID, Reason.HOSTNAME_MIXED_SCRIPTS, Reason.HOSTNAME_RESERVED),
+            *(Reason.HOSTNAME_PUBLIC_SUFFIX, Reason.HOSTNAME_TOO_DEEP, Reason.HOSTNAME_TAKEN, Reason.HOSTNAME_LIMIT),
+            *(Reason.HOSTNAME_CONFLICT, Reason.HOSTNAME_BLOCKED, Reason.PROOF_LOST, Reason.RECORD_CONFLICT),
+            *(Reason.RECORD_REFUSED, Reason.PROVIDER_TOKEN_INVALID, Reason.PROVIDER_LACKS_DNS_EDIT),
+            *(Reason.PROVIDER_LACKS_SSL_EDIT, Reason.ZONE_NOT_FOUND, Reason.CERTIFICATE_REFUSED),
+            *(Reason.CERTIFICATE_EXPIRED, Reason.ISSUER_UNKNOWN, Reason.AGENT_NOT_FOUND),
+            *(Reason.AGENT_SERVES_NO_HTTP, Reason.NOT_A_TENANT),
+        ),
+        Judgement.DEGRADED,
+    ),
+}
 OTHERS: dict[str, tuple[str, dict[ConditionType, tuple[Status, Reason]], Judgement]] = {
     "a running agent": (
         "Agent",
@@ -168,10 +197,13 @@ OTHERS: dict[str, tuple[str, dict[ConditionType, tuple[Status, Reason]], Judgeme
         {ConditionType.READY: (Status.FALSE, Reason.AGENTS_REMAIN)},
         Judgement.PROGRESSING,
     ),
-    "a domain on a platform without DNS": (
+    "a domain that leads to its agent, and is not paid": (
         "Domain",
-        {ConditionType.READY: (Status.FALSE, Reason.DNS_NOT_CONFIGURED)},
-        Judgement.SUSPENDED,
+        {
+            ConditionType.READY: (Status.TRUE, Reason.DOMAIN_READY),
+            ConditionType.CLAIMED: (Status.TRUE, Reason.DOMAIN_UNPAID),
+        },
+        Judgement.HEALTHY,
     ),
     "a domain that cannot be read": (
         "Domain",
@@ -186,6 +218,9 @@ def cases() -> dict[str, tuple[str, Manifest, Judgement]]:
     found = {
         f"an agent that says {reason.value}": ("Agent", {ConditionType.READY: (Status.FALSE, reason)}, judgement)
         for reason, judgement in AGENT_NOT_READY.items()
+    } | {
+        f"a domain that says {reason.value}": ("Domain", {ConditionType.READY: (Status.FALSE, reason)}, judgement)
+        for reason, judgement in DOMAIN_NOT_READY.items()
     }
     return {name: (kind, status(said), judgement) for name, (kind, said, judgement) in {**found, **OTHERS}.items()}
 

@@ -21,6 +21,7 @@ GOOD = frozenset(
         Reason.RESTORING,
         Reason.FUNDED,
         Reason.CORE_NAMESPACE_READY,
+        Reason.DOMAIN_READY,
     }
 )
 BAD = frozenset(
@@ -63,6 +64,33 @@ BAD = frozenset(
         Reason.CORE_NAMESPACE_TAKEN,
         Reason.AGENTS_REMAIN,
         Reason.WALLET_IN_USE,
+        Reason.HOSTNAME_INVALID,
+        Reason.HOSTNAME_MIXED_SCRIPTS,
+        Reason.HOSTNAME_RESERVED,
+        Reason.HOSTNAME_PUBLIC_SUFFIX,
+        Reason.HOSTNAME_TOO_DEEP,
+        Reason.HOSTNAME_TAKEN,
+        Reason.HOSTNAME_QUARANTINED,
+        Reason.HOSTNAME_LIMIT,
+        Reason.HOSTNAME_CONFLICT,
+        Reason.HOSTNAME_BLOCKED,
+        Reason.HOSTNAME_NOT_POINTED,
+        Reason.PROOF_MISSING,
+        Reason.PROOF_LOST,
+        Reason.RECORD_CONFLICT,
+        Reason.RECORD_REFUSED,
+        Reason.PROVIDER_TOKEN_INVALID,
+        Reason.PROVIDER_LACKS_DNS_EDIT,
+        Reason.PROVIDER_LACKS_SSL_EDIT,
+        Reason.ZONE_NOT_FOUND,
+        Reason.CERTIFICATE_REFUSED,
+        Reason.CERTIFICATE_EXPIRED,
+        Reason.ISSUER_UNKNOWN,
+        Reason.ACME_NOT_DELEGATED,
+        Reason.AGENT_NOT_FOUND,
+        Reason.AGENT_SERVES_NO_HTTP,
+        Reason.DOMAIN_UNPAID,
+        Reason.DOMAIN_RELEASED,
     }
 )
 # The usual state is news only to whoever knew another one.
@@ -75,6 +103,8 @@ LISTENED: Mapping[str, frozenset[ConditionType]] = {
     ),
     "Namespace": frozenset({ConditionType.READY}),
     "Wallet": frozenset({ConditionType.READY, ConditionType.FUNDED}),
+    # A month that could not be paid is told while the name still leads to its agent.
+    "Domain": frozenset({ConditionType.READY, ConditionType.CLAIMED}),
 }  # fmt: skip
 
 

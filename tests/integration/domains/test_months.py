@@ -159,6 +159,13 @@ async def test_credit_that_comes_late_pays_the_month_that_has_begun_once(lodger:
     assert await lodger.paid() == [PRICE_MICROS] * 2
 
 
+async def test_a_name_that_is_being_given_up_stays_so(lodger: Lodger) -> None:
+    await lodger.moves_in(micros=0)
+    await lodger.becomes("Releasing")
+    await lodger.at("1970-02-20")
+    assert (await lodger.record()).paid.release_at == moment("1970-02-07")
+
+
 async def test_a_name_given_up_unpaid_may_be_claimed_again_with_credit_and_pays_from_that_day(lodger: Lodger) -> None:
     await lodger.moves_in(micros=PRICE_MICROS + 10)
     await lodger.at("1970-02-28")

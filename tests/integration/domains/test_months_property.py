@@ -1,5 +1,6 @@
-"""Whatever happens to credit, prices and the clock: a month of a name is paid at most once, and never without credit."""
+"""Whatever credit, prices and the clock do: a month of a name is paid at most once, and never without credit."""
 
+import itertools
 import os
 import random
 from collections.abc import AsyncIterator
@@ -63,7 +64,7 @@ async def _check(lodger: Lodger, now: datetime, brought: int) -> None:
     assert balance == brought - sum(await lodger.paid())
     months = await lodger.periods()
     assert len({row["period"] for row in months}) == len(months)
-    assert all(before["ends_at"] <= after["begins_at"] for before, after in zip(months, months[1:], strict=False))
+    assert all(before["ends_at"] <= after["begins_at"] for before, after in itertools.pairwise(months))
     record = await lodger.record()
     if record.state == "Active":
         assert (record.paid.unpaid_since is None) == (record.paid.until is not None and record.paid.until > now)

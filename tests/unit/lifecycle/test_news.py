@@ -53,7 +53,16 @@ STORIES: dict[str, tuple[str, dict[str, Any], dict[str, Any], list[Reason]]] = {
     "a tenant's namespace is somebody else's": (
         "Namespace", NEW, status(Ready=Reason.CORE_NAMESPACE_TAKEN), [Reason.CORE_NAMESPACE_TAKEN]
     ),
-    "a domain": ("Domain", NEW, status(Ready=Reason.DNS_NOT_CONFIGURED), []),
+    "a domain on a platform without a provider": ("Domain", NEW, status(Ready=Reason.DNS_NOT_CONFIGURED), []),
+    "a domain waits for its proof": ("Domain", NEW, status(Ready=Reason.PROOF_MISSING), [Reason.PROOF_MISSING]),
+    "a domain is on its way": ("Domain", NEW, status(Ready=Reason.RECORD_PENDING), []),
+    "a domain leads to its agent": (
+        "Domain", status(Ready=Reason.ROUTE_PENDING), status(Ready=Reason.DOMAIN_READY), [Reason.DOMAIN_READY]
+    ),
+    "a name that works is not paid": (
+        "Domain", status(Ready=Reason.DOMAIN_READY, Claimed=Reason.CLAIMED),
+        status(Ready=Reason.DOMAIN_READY, Claimed=Reason.DOMAIN_UNPAID), [Reason.DOMAIN_UNPAID]
+    ),
 }  # fmt: skip
 
 

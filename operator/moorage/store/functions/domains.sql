@@ -199,13 +199,14 @@ BEGIN
 END $$;
 
 -- When a name that is not paid is given up: never less than a day after its owner was told so for the last time, and
--- never while its wallet is on hold.
+-- never while its wallet is on hold. Once it is being given up, nothing of that matters any more.
 CREATE FUNCTION moorage.release_after(of_domain uuid) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
 BEGIN
     RETURN (
-        SELECT greatest(d.release_at, interval '1 day' + CASE WHEN w.on_hold THEN moorage.moment()
-                                                              ELSE coalesce(told.delivered_at, moorage.moment()) END)
+        SELECT CASE WHEN d.state <> 'Active' THEN d.release_at ELSE greatest(
+            d.release_at, interval '1 day' + CASE WHEN w.on_hold THEN moorage.moment()
+                                                  ELSE coalesce(told.delivered_at, moorage.moment()) END) END
         FROM moorage.domain d JOIN moorage.tenant n ON n.uid = d.tenant_uid JOIN money.wallet w ON w.id = n.wallet_id
         LEFT JOIN moorage.notice told
             ON told.about_uid = d.uid AND told.deadline = d.release_at AND told.stage = 'ReleaseSoon'
