@@ -36,6 +36,7 @@ def _kubernetes(name: str) -> Component:
 
 _CNI = "github.com/containernetworking/plugins/plugins"
 _CONTAINERD = "github.com/containerd/containerd/v2/cmd"
+_PEBBLE = "github.com/letsencrypt/pebble/v2/cmd"
 
 # The API server comes first: it compiles most of what the others share. local-path-provisioner has a call of its own,
 # since beside the others Go reports a "case-insensitive import collision" of logrus.
@@ -65,6 +66,7 @@ COMPONENTS = (
     Component("kwok", "kwok", ("sigs.k8s.io/kwok/cmd/kwok",), on_demand=True),
     Component("name server", "nameserver", ("moorage.dev/dev/nameserver",), on_demand=True),
     Component("flux", "flux", ("github.com/fluxcd/kustomize-controller",), on_demand=True),
+    Component("pebble", "pebble", (f"{_PEBBLE}/pebble", f"{_PEBBLE}/pebble-challtestsrv"), on_demand=True),
     Component("helm", ".", ("helm.sh/helm/v4/cmd/helm",)),
 )
 
