@@ -177,7 +177,7 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters, leadership=Leadership(base.database, knobs.instance(settings)),
         outbox=Outbox(base.database), snapshots=snapshots, copies=copies, policies=policies, purges=purges,
-        keepers=keepers.build(platform.domains, settings.domain_resolvers, base.database, base.keyring, queue.add,
+        keepers=keepers.build(platform.domains, settings, base.names, base.database, base.keyring, queue.add,
                               lambda: epoch.current, metrics),
         prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, herald=herald,
         world=world, objects=objects, queue=queue, ring=queue.add, epoch=epoch, metrics=metrics, health=health,

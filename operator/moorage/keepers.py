@@ -1,15 +1,17 @@
 """What is kept outside of the cluster for host names, built from the settings."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from moorage.model.domain import Issuer
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
 from moorage.observability import Metrics
-from moorage.providers.ports import CertificateIssuer, Proofs
+from moorage.providers.ports import Proofs
+from moorage.services import certificate_issuers
 from moorage.services.certificates import Certificates
 from moorage.services.keyring import Keyring
+from moorage.services.name_services import NameServices
+from moorage.settings import Settings
 from moorage.store.certificates import CertificateRows
 from moorage.store.database import Database
 from moorage.store.domains import Domains
@@ -29,17 +31,20 @@ class Keepers:
 
 def build(
     offer: DomainOffer | None,
-    resolvers: Sequence[str],
+    settings: Settings,
+    names: NameServices | None,
     database: Database,
     keyring: Keyring,
     ring: Callable[[Key, bool], None],
     epoch: Callable[[], int],
     metrics: Metrics,
 ) -> Keepers | None:
-    """The keepers of this installation; None without a zone, and nothing of the providers is loaded then."""
-    if offer is None:
+    """The keepers of this installation; None without a zone or a provider, and nothing of theirs is loaded then."""
+    if offer is None or names is None:
         return None
-    issuers: Mapping[Issuer, CertificateIssuer] = {}  # none is configured yet
+    issuers = certificate_issuers.offered(
+        settings, names, zone=offer.zone, database=database, keyring=keyring, epoch=epoch
+    )
     certificates = Certificates(
         rows=CertificateRows(database), domains=Domains(database), keyring=keyring, issuers=issuers, offer=offer,
         ring=ring, epoch=epoch, metrics=metrics,
@@ -47,4 +52,4 @@ def build(
     # Only here, for the library is large.
     from moorage.providers.dns_proofs import DnsProofs  # noqa: PLC0415
 
-    return Keepers(certificates=certificates, proofs=DnsProofs(resolvers))
+    return Keepers(certificates=certificates, proofs=DnsProofs(settings.domain_resolvers))
