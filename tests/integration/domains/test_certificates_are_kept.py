@@ -1,6 +1,7 @@
 """A host name has a certificate that fits, renewed in time, asked for with patience and given back in the end."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -142,6 +143,22 @@ async def test_an_issuer_is_not_asked_again_and_again(
             seen = await stage.look(uid)
             assert (seen.sight, seen.problem) == (sight, reason)
     assert len(stage.authority.asked) in in_an_hour
+
+
+@pytest.mark.parametrize("seen_to_end", [True, False], ids=["refused", "killed in the middle"])
+async def test_leaders_that_follow_one_another_ask_no_more_than_one_that_stays(
+    stage: Certified, seen_to_end: bool
+) -> None:
+    uid = await stage.active()
+    stage.authority.trouble = Permanent(Reason.CERTIFICATE_REFUSED) if seen_to_end else ZeroDivisionError()
+    await stage.wish(uid)
+    with contextlib.suppress(ZeroDivisionError):  # a bug ends the process
+        await stage.keeper.step()
+    for _ in range(5):
+        stage.keeper = stage.new_keeper()
+        seen = await stage.look(uid)
+        assert seen.problem is (Reason.CERTIFICATE_REFUSED if seen_to_end else None)
+    assert len(stage.authority.asked) == 1
 
 
 async def _would_ask(stage: Certified) -> bool:
