@@ -51,13 +51,19 @@ PATHS = {
     "PersistentVolumeClaim": "api/v1/namespaces/{namespace}/persistentvolumeclaims",
     "Pod": "api/v1/namespaces/{namespace}/pods",
     "ResourceQuota": "api/v1/namespaces/{namespace}/resourcequotas",
+    "Secret": "api/v1/namespaces/{namespace}/secrets",
     "Service": "api/v1/namespaces/{namespace}/services",
     "ServiceAccount": "api/v1/namespaces/{namespace}/serviceaccounts",
+    "EndpointSlice": "apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
+    "Ingress": "apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses",
     "Job": "apis/batch/v1/namespaces/{namespace}/jobs",
     "NetworkPolicy": "apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
     "RoleBinding": "apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings",
 }
 
+
+# Kinds that come with an installation of their own.
+NOT_THERE = {"HTTPRoute"}
 
 # A server that has just learnt a kind, or has much to do, asks to come again; that is no answer to our question.
 BUSY = (429, 503, 504)
@@ -169,8 +175,9 @@ def test_every_example_is_accepted(server: Server, path: Path) -> None:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: f"{path.parent.parent.name}/{path.parent.name}")
 def test_every_manifest_of_the_builders_is_accepted(server: Server, path: Path) -> None:
     for manifest in yaml.safe_load_all(path.read_text()):
-        status, answer = server.apply(manifest)
-        assert status in (200, 201), (manifest["kind"], answer)
+        if manifest["kind"] not in NOT_THERE:
+            status, answer = server.apply(manifest)
+            assert status in (200, 201), (manifest["kind"], answer)
 
 
 def test_pods_of_agents_and_movers_pass_the_restricted_profile(server: Server) -> None:
