@@ -11,6 +11,7 @@ from moorage.model.domain_seen import Owner, Thing
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
 from moorage.observability import Metrics
+from moorage.providers.ports import CertificateIssuer
 from moorage.services.certificates import Certificates
 from moorage.services.keyring import Keyring
 from moorage.store.certificates import CertificateRows
@@ -34,6 +35,7 @@ class Certified:
 
     def __post_init__(self) -> None:
         self.authority = Authority(lambda: from_epoch(self.now_s))
+        self.issuer: CertificateIssuer = self.authority
         self.keyring: Keyring = keyring(self.registry.world.database)
         self.keeper = self.new_keeper()
 
@@ -48,7 +50,7 @@ class Certified:
         database = self.registry.world.database
         return Certificates(
             rows=CertificateRows(database), domains=self.registry.domains, keyring=self.keyring,
-            issuers={ISSUER: self.authority}, offer=OFFER, ring=lambda key, _: self.rung.append(key),
+            issuers={ISSUER: self.issuer}, offer=OFFER, ring=lambda key, _: self.rung.append(key),
             epoch=lambda: self.registry.world.epoch, metrics=self.metrics, clock=lambda: self.now_s,
         )  # fmt: skip
 
