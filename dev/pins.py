@@ -65,6 +65,7 @@ COMPONENTS = (
     ),
     Component("kwok", "kwok", ("sigs.k8s.io/kwok/cmd/kwok",), on_demand=True),
     Component("name server", "nameserver", ("moorage.dev/dev/nameserver",), on_demand=True),
+    Component("ingress", "caddy", ("moorage.dev/dev/caddy",), on_demand=True),
     Component("flux", "flux", ("github.com/fluxcd/kustomize-controller",), on_demand=True),
     Component("pebble", "pebble", (f"{_PEBBLE}/pebble", f"{_PEBBLE}/pebble-challtestsrv"), on_demand=True),
     Component("helm", ".", ("helm.sh/helm/v4/cmd/helm",)),

@@ -31,7 +31,9 @@ class Installation:
 def of_rights_only() -> Installation:
     """Everything but pods: for operator and API that run as programs beside the cluster."""
     nobody = {part: {"replicas": 0} for part in PARTS}
-    return Installation({**nobody, "store": {"endpoint": "http://nowhere.invalid"}}, {})
+    # With the rights for host names, in case the programs are told of a zone; these values tell nobody.
+    names = {"zone": "agents.test", "target": "192.0.2.1"}
+    return Installation({**nobody, "store": {"endpoint": "http://nowhere.invalid"}, "domains": names}, {})
 
 
 def install(layout: Layout, wanted: Installation, *, wait: bool, charts: Path | None = None) -> None:

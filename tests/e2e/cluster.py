@@ -34,6 +34,7 @@ FOLDERS = {
     "resourcequotas": "/api/v1/namespaces/{namespace}/resourcequotas",
     "serviceaccounts": "/api/v1/namespaces/{namespace}/serviceaccounts",
     "events": "/apis/events.k8s.io/v1/namespaces/{namespace}/events",
+    "ingresses": "/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses",
     "jobs": "/apis/batch/v1/namespaces/{namespace}/jobs",
     "networkpolicies": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
 }

@@ -63,7 +63,9 @@ class Authority:
             .not_valid_before(self.now() - timedelta(minutes=1))
             .not_valid_after(self.now() + life)
         )
-        if names:
+        if not names:  # the authority itself
+            builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        else:
             alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
             builder = builder.add_extension(alternatives, critical=False)
         return builder.sign(self._key, hashes.SHA256())
