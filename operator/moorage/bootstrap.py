@@ -12,13 +12,11 @@ from typing import Any
 import uvloop
 from cryptography import x509
 
-from moorage import keepers, offering, operation
+from moorage import naming, offering, operation
 from moorage import settings as knobs
 from moorage.clockwork import Operation
-from moorage.controllers import domain_routes
 from moorage.controllers.actuator import Actuator
 from moorage.controllers.agent import AgentController
-from moorage.controllers.domain import DomainController
 from moorage.controllers.herald import Herald
 from moorage.controllers.journeys import Journeys
 from moorage.controllers.leading import Epoch
@@ -36,6 +34,7 @@ from moorage.kube.policies import Policies
 from moorage.kube.routes import watched
 from moorage.kube.tokens import KubernetesTokenReviewer
 from moorage.model.names import Key
+from moorage.model.offer import Platform
 from moorage.observability import Metrics
 from moorage.operation import Reconcile
 from moorage.probes import Health, ProbeServer
@@ -56,7 +55,6 @@ from moorage.store import connecting, migrate, schema
 from moorage.store.agents import Agents
 from moorage.store.catalogue import Catalogue
 from moorage.store.database import VERIFY_ROLE, Database
-from moorage.store.domains import Domains
 from moorage.store.leader import Leadership
 from moorage.store.ledger import Ledger
 from moorage.store.lineage import Lineage
@@ -165,23 +163,29 @@ def _operation(settings: Settings, base: Foundation, proof: Database, metrics: M
         node_lost_after=timedelta(seconds=settings.node_lost_seconds),
         grace=timedelta(days=settings.purge_grace_days),
     ).reconcile  # fmt: skip
-    controllers["Namespace"] = NamespaceController(
-        objects=objects, world=world, client=base.client, applier=applier, tenants=tenants, ledger=ledger,
-        platform=platform, epoch=epoch,
-    ).reconcile  # fmt: skip
-    wallets = WalletController(objects=objects, applier=applier, ledger=ledger, tenants=tenants, epoch=epoch)
-    controllers["Wallet"] = wallets.reconcile
-    domains, routes = Domains(base.database), domain_routes.of(platform, base.client, world, applier)
-    controllers["Domain"] = DomainController(objects=objects, applier=applier, domains=domains, routes=routes).reconcile
+    ground = naming.Ground(
+        settings=settings, database=base.database, client=base.client, keyring=base.keyring, objects=objects,
+        world=world, applier=applier, epoch=epoch, ring=queue.add, metrics=metrics,
+    )  # fmt: skip
+    names = naming.build(ground, platform.domains, base.names)
+    controllers.update({**_of_owners(ground, platform, tenants, ledger), **names.reconciles})
     return Operation(
         settings=settings, platform=platform, client=base.client, credentials=base.credentials, database=base.database,
         agents=agents, ledger=ledger, meters=meters, leadership=Leadership(base.database, knobs.instance(settings)),
         outbox=Outbox(base.database), snapshots=snapshots, copies=copies, policies=policies, purges=purges,
-        keepers=keepers.build(platform.domains, settings, base.names, base.database, base.keyring, queue.add,
-                              lambda: epoch.current, metrics),
         prove_snapshots=_prove_snapshots(settings, base, metrics, epoch), witness=witness, proof=proof, herald=herald,
+        naming=names.steps,
         world=world, objects=objects, queue=queue, ring=queue.add, epoch=epoch, metrics=metrics, health=health,
     )  # fmt: skip
+
+
+def _of_owners(ground: naming.Ground, platform: Platform, tenants: Tenants, ledger: Ledger) -> dict[str, Reconcile]:
+    shared: Any = {"objects": ground.objects, "applier": ground.applier, "epoch": ground.epoch}
+    namespaces = NamespaceController(
+        **shared, world=ground.world, client=ground.client, tenants=tenants, ledger=ledger, platform=platform
+    )
+    wallets = WalletController(**shared, ledger=ledger, tenants=tenants)
+    return {"Namespace": namespaces.reconcile, "Wallet": wallets.reconcile}
 
 
 def _prove_snapshots(settings: Settings, base: Foundation, metrics: Metrics, epoch: Epoch) -> ProveSnapshots:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -33,7 +33,6 @@ from moorage.jobs.sweep_copies import SweepCopies
 from moorage.jobs.sweep_orphans import SweepOrphans
 from moorage.jobs.sweep_uploads import SweepUploads
 from moorage.jobs.write_statements import WriteStatements
-from moorage.keepers import Keepers
 from moorage.kube import crds
 from moorage.kube.client import Client
 from moorage.kube.login import Credentials
@@ -88,12 +87,13 @@ class Operation:
     purges: Purges
     copies: FrozenCopies
     policies: Policies
-    keepers: Keepers | None
     """None: this installation has no zone for host names."""
     witness: Witness
     proof: Database
     """Acts as moorage_verify."""
     herald: Herald
+    naming: Mapping[str, Callable[[], Awaitable[float]]]
+    """What the clock drives for host names."""
     world: World
     objects: Objects
     queue: KeyedQueue[Key]
@@ -140,7 +140,6 @@ async def start(op: Operation) -> list[Task]:
         "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
         "count_agents": CountAgents(Overviews(op.database), op.metrics).look,
         **_of_data(op),
-        **(op.keepers.jobs() if op.keepers else {}),
     }
     jobs = [
         asyncio.create_task(runner.repeat(name, do, rng=rng, metrics=op.metrics), name=name)

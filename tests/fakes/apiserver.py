@@ -250,7 +250,7 @@ class ApiServer:
         wanted = {name: value for name, value in body.items() if (name == "status") == (sub == "status")}
         wanted["metadata"] = {name: value for name, value in metadata.items() if name not in ("uid", "resourceVersion")}
         new = self.canonical(merged(released(copy.deepcopy(old or {}), before, wanted), wanted))
-        self._applied[place, f"{manager}/{sub}"] = wanted
+        self._applied[place, f"{manager}/{sub}"] = copy.deepcopy(wanted)
         if old is None:
             self._next_uid += 1
             new["metadata"]["uid"] = f"uid-{self._next_uid}"

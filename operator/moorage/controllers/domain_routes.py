@@ -13,7 +13,7 @@ from moorage.kube.tls_secrets import TlsSecrets
 from moorage.model import names
 from moorage.model.domain import Domain
 from moorage.model.domain_seen import Thing
-from moorage.model.offer import DomainOffer, Platform
+from moorage.model.offer import DomainOffer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +60,3 @@ class DomainRoutes:
             domain, wanted.hostname, agent_port=wanted.agent_port, away=wanted.away, offer=self.offer
         )
         return made
-
-
-def of(platform: Platform, client: Client, world: World, applier: Applier) -> DomainRoutes | None:
-    """What leads requests to agents here; None where no host names are offered."""
-    if platform.domains is None:
-        return None
-    return DomainRoutes(client=client, world=world, applier=applier, secrets=TlsSecrets(client), offer=platform.domains)

@@ -113,7 +113,8 @@ def _active(record: DomainRecord, desired: Desired, seen: DomainSeen) -> Decisio
             wait = RECHECK_MISSING.total_seconds()
     if desired.problem is None:
         effects += [do.KeepName(), do.KeepCertificate()]
-    if seen.certificate.sight is Sight.THERE:
+    # One that is of another issuer, or has run out, serves until a better one is there.
+    if seen.certificate.sight in (Sight.THERE, Sight.DIFFERENT):
         effects.append(do.ApplyRoute(away=is_away(record, seen)))
     return Decision(record=record, effects=tuple(effects), wait_seconds=wait)
 

@@ -63,7 +63,7 @@ def facts(record: DomainRecord, offer: DomainOffer | None, *, ready: bool) -> di
                 told["delegation"] = {
                     "type": "CNAME",
                     "name": names.acme_challenge_name(record.hostname),
-                    "value": names.acme_delegation(record.uid, offer.zone),
+                    "value": offer.delegation(record.uid),
                 }
     if ready:
         told["url"] = f"https://{record.hostname}"

@@ -27,6 +27,9 @@ GROUP = "moorage.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+# In the work queue, a Domain whose object is gone; its key carries the uid instead of the name.
+VANISHED_DOMAIN = "VanishedDomain"
+
 FIELD_MANAGER = "moorage"
 STATUS_FIELD_MANAGER = "moorage-status"
 FINALIZER = f"{GROUP}/cleanup"
@@ -141,11 +144,6 @@ def challenge_name(hostname: str) -> str:
 def acme_challenge_name(hostname: str) -> str:
     """Where an ACME authority looks for its challenge."""
     return f"_acme-challenge.{hostname}"
-
-
-def acme_delegation(domain_uid: str, zone: str) -> str:
-    """Where the tenant of a host name of its own lets that lead to, so that the platform can answer it."""
-    return f"{domain_uid}.acme.{zone}"
 
 
 _SNAPSHOT_NAME = re.compile(r"snp_[0-9a-f]{32}")

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Protocol
 
 from moorage.model.domain_seen import ProofAnswer
@@ -126,14 +125,6 @@ class DnsType(StrEnum):
     AAAA = "AAAA"
     CNAME = "CNAME"
     TXT = "TXT"
-
-
-def dns_type_of(target: str) -> DnsType:
-    """The type of the record that leads to this address or host name."""
-    try:
-        return DnsType.A if ip_address(target).version == 4 else DnsType.AAAA
-    except ValueError:
-        return DnsType.CNAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

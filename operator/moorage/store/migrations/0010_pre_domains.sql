@@ -47,7 +47,7 @@ CREATE TABLE moorage.domain (
            IN (0, 7)),
     CHECK ((unpaid_since IS NULL) = (release_at IS NULL))
 );
-CREATE UNIQUE INDEX domain_name ON moorage.domain (namespace, name) WHERE deleted_at IS NULL;
+CREATE INDEX domain_name ON moorage.domain (namespace, name) WHERE deleted_at IS NULL;  -- one may have vanished unseen
 CREATE INDEX domain_hostname ON moorage.domain (hostname) WHERE deleted_at IS NULL;
 CREATE INDEX domain_agent ON moorage.domain (namespace, agent_name) WHERE deleted_at IS NULL;
 

@@ -1,0 +1,154 @@
+"""Runs the effects of a Domain's decision; what a provider has to do is only wished for here, and done beside."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from moorage.controllers.domain_routes import Backend, DomainRoutes
+from moorage.controllers.leading import Epoch
+from moorage.controllers.objects import Objects
+from moorage.kube import kinds
+from moorage.kube.apply import Applier
+from moorage.lifecycle import domain_effects as do
+from moorage.model import names
+from moorage.model.domain import Domain, Issuer
+from moorage.model.domain_record import DomainRecord, DomainState
+from moorage.model.domain_seen import Owner, Sight, Thing
+from moorage.model.errors import MoorageError
+from moorage.model.names import Key
+from moorage.model.offer import DomainOffer
+from moorage.providers.ports import Proofs
+from moorage.services.certificates import Certificates
+from moorage.services.domain_months import DomainMonths
+from moorage.services.zone_plan import leads_to
+from moorage.services.zones import Zones
+from moorage.store.domains import Domains
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainActuator:
+    """Everything a Domain's effects touch."""
+
+    applier: Applier
+    objects: Objects
+    domains: Domains
+    zones: Zones
+    certificates: Certificates
+    routes: DomainRoutes
+    proofs: Proofs
+    months: DomainMonths
+    offer: DomainOffer
+    epoch: Epoch
+    names_max: int
+    quarantine: timedelta
+    ring: Callable[[Key, bool], None]
+    _looking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def act(self, effect: do.Effect, domain: Domain, record: DomainRecord) -> bool:
+        """Run one effect; True when the record has changed and is to be looked at again. Raises Permanent when the
+        cluster refuses."""
+        epoch, owner = self.epoch.current, _owner(record)
+        match effect:
+            case do.Claim():
+                standing = await self.domains.claim(epoch=epoch, uid=record.uid, names_max=self.names_max)
+                return standing is not record.standing
+            case do.LookForProof():
+                self._look_beside(record)
+            case do.KeepName():
+                self._keep_name(owner, domain, record)
+            case do.KeepCertificate():
+                self.certificates.wish(owner, record, self.issuer(domain))
+            case do.PayMonth():
+                await self.months.keep(epoch=epoch, uid=record.uid)
+                paid = await self.domains.load(record.uid)
+                return paid is not None and paid.paid != record.paid
+            case do.ApplyRoute(away):
+                # A name that the provider serves at its edge has no certificate of ours.
+                pair = await self.certificates.pair(record.uid)
+                await self.routes.apply(domain, self.backend(record, away=away), pair)
+            case do.RemoveRoute():
+                await self.routes.remove(domain)
+            case do.RemoveName():
+                self._remove_name(owner, record)
+            case do.RevokeCertificate():
+                await self.certificates.revoke(record)
+                return True
+            case do.Release():
+                await self.domains.release(epoch=epoch, uid=record.uid, quarantine=self.quarantine)
+            case do.Finish():
+                await self.domains.finish(epoch=epoch, uid=record.uid)
+                await self.applier.clear_finalizer(kinds.DOMAIN, domain.metadata)
+        return False
+
+    def issuer(self, domain: Domain) -> Issuer:
+        """Who signs for it."""
+        return domain.spec.certificate or self.offer.issuer
+
+    def name_seen(self, domain: Domain, record: DomainRecord) -> Thing:
+        """Its record in our zone; of a tenant's own name its custom host name, if the provider is to serve it."""
+        if not record.own:
+            return self.zones.seen(record.uid, record.hostname)
+        if self.issuer(domain) is Issuer.CLOUDFLARE or record.provider_hostname_id is not None:
+            return self.zones.seen_hostname(record.uid, record.hostname)
+        # Its record is in the tenant's own zone, and nothing of ours is at the provider.
+        return Thing(sight=Sight.THERE if record.state is DomainState.ACTIVE else Sight.ABSENT)
+
+    def certificate_seen(self, domain: Domain, record: DomainRecord) -> Thing:
+        """The certificate that visitors meet: at the provider's edge, or here."""
+        issuer = self.issuer(domain)
+        if record.own and issuer is Issuer.CLOUDFLARE:
+            return self.zones.seen_hostname_certificate(record.uid, record.hostname)
+        return self.certificates.seen(record, issuer)
+
+    def route_seen(self, domain: Domain, record: DomainRecord, *, away: bool) -> Thing:
+        """The route that leads requests to the agent, or to the page."""
+        return self.routes.seen(domain, self.backend(record, away=away))
+
+    def backend(self, record: DomainRecord, *, away: bool) -> Backend:
+        """Where requests are to go."""
+        return Backend(hostname=record.hostname, agent_port=self.agent_port(record), away=away)
+
+    def agent_port(self, record: DomainRecord) -> int | None:
+        """The port of the agent it leads to; None: it serves no HTTP, or is not there."""
+        agent = self.objects.agent(Key("Agent", record.namespace, record.agent_name))
+        return agent.spec.http.port if agent is not None and agent.spec.http is not None else None
+
+    def _keep_name(self, owner: Owner, domain: Domain, record: DomainRecord) -> None:
+        if not record.own:
+            proxied = self.offer.proxied if domain.spec.proxied is None else domain.spec.proxied
+            self.zones.wish(owner, leads_to(record.hostname, self.offer.target, proxied=proxied))
+        elif self.issuer(domain) is Issuer.CLOUDFLARE:
+            self.zones.wish_hostname(owner, record.hostname, record.provider_hostname_id)
+        else:
+            self._remove_name(owner, record)
+
+    def _remove_name(self, owner: Owner, record: DomainRecord) -> None:
+        if not record.own:
+            self.zones.unwish(owner, record.hostname, record.record_id)
+        elif record.provider_hostname_id is not None:
+            self.zones.unwish_hostname(owner, record.hostname, record.provider_hostname_id)
+
+    def _look_beside(self, record: DomainRecord) -> None:
+        """Resolvers may take seconds: they are asked beside the queue, and ring when they have answered."""
+        if record.uid in self._looking:
+            return
+
+        async def look() -> None:
+            try:
+                answer = await self.proofs.look(names.challenge_name(record.hostname), record.challenge)
+                await self.domains.note_proof(epoch=self.epoch.current, uid=record.uid, answer=answer)
+            except MoorageError as error:
+                log.warning("a proof was not looked at", extra={"domain": record.uid, "why": str(error)})
+            finally:
+                del self._looking[record.uid]
+                self.ring(_owner(record).key, False)
+
+        self._looking[record.uid] = asyncio.create_task(look(), name=f"proof-{record.uid}")
+
+
+def _owner(record: DomainRecord) -> Owner:
+    return Owner(uid=record.uid, key=Key("Domain", record.namespace, record.name))

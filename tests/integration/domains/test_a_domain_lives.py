@@ -1,0 +1,170 @@
+"""A Domain from its first look to its end: what exists outside follows what is held, proven and wished."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from moorage.model.errors import Permanent, Unavailable
+from moorage.model.names import Key
+from moorage.model.reasons import Reason
+from moorage.providers.ports import DnsRecord, DnsType
+from tests.integration.domains import estate
+from tests.integration.domains.estate import Estate
+from tests.integration.money.world import new_world
+
+pytestmark = [pytest.mark.anyio, pytest.mark.postgres]
+
+READY = "True/DomainReady"
+NAME = "bot.agents.example"
+OWN = "bot.example.com"
+
+
+@pytest.fixture
+async def platform(database_url: str) -> AsyncIterator[Estate]:
+    """An operator that leads, with one tenant whose agent runs."""
+    async with new_world(database_url) as world, estate.opened(world) as found:
+        await found.agent("acme")
+        yield found
+
+
+async def _challenge(platform: Estate, key: Key) -> dict[str, str]:
+    found: dict[str, str] = platform.status(key)["challenge"]
+    return found
+
+
+async def test_a_name_below_the_zone_is_ready_without_anybody_elses_doing(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, READY)
+    (record,) = platform.provider.named(NAME)
+    assert (record.type, record.content, record.proxied) == (DnsType.A, "203.0.113.7", True)
+    assert [asked for asked, _ in platform.authority.asked] == [NAME]
+    assert platform.backend(key) == "agent-helper"
+    assert platform.status(key)["url"] == f"https://{NAME}"
+    before = len(platform.provider.calls)
+    for _ in range(5):
+        await platform.turn()
+    assert len(platform.provider.calls) == before
+
+
+async def test_a_name_of_ones_own_is_set_up_only_once_it_is_proven(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", OWN)
+    await platform.until(key, "False/ProofMissing")
+    for _ in range(3):
+        await platform.turn()
+    assert platform.provider.served == {}
+    assert platform.backend(key) is None
+    challenge = await _challenge(platform, key)
+    platform.texts.shown[challenge["name"]] = challenge["value"]
+    await platform.until(key, READY)
+    assert [item.hostname for item in platform.provider.served.values()] == [OWN]
+
+
+async def test_visitors_of_a_suspended_agent_see_the_page_and_the_agent_again_when_it_is_back(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, READY)
+    await platform.suspend("acme")
+    await platform.until(key, "False/AgentAway")
+    assert platform.backend(key) == "moorage-waiting"
+    await platform.suspend("acme", state="Running")
+    await platform.until(key, READY)
+    assert platform.backend(key) == "agent-helper"
+
+
+async def test_what_is_deleted_leaves_nothing_outside_and_its_name_in_quarantine(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, READY)
+    platform.delete(key)
+    for _ in range(40):
+        await platform.turn(3)
+    assert not platform.exists(key)
+    assert platform.provider.named(NAME) == []
+    assert platform.backend(key) is None
+    assert len(platform.authority.revoked) == 1
+    await platform.agent("other")
+    rival = platform.apply("other", "bot", NAME)
+    await platform.until(rival, "False/HostnameQuarantined")
+    again = platform.apply("acme", "bot-2", NAME)
+    await platform.until(again, READY)
+
+
+async def test_a_finalizer_that_waits_for_the_provider_waits_as_long_as_it_takes(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, READY)
+    platform.provider.trouble = Unavailable("away")
+    platform.delete(key)
+    for _ in range(5):
+        await platform.turn(3)
+    assert platform.exists(key)
+    assert platform.backend(key) is None
+    assert len(platform.provider.named(NAME)) == 1
+    platform.provider.trouble = None
+    for _ in range(40):
+        await platform.turn(30)
+    assert not platform.exists(key)
+    assert platform.provider.named(NAME) == []
+
+
+async def test_a_foreign_record_stays_untouched(platform: Estate) -> None:
+    foreign = platform.provider.put(DnsRecord(name=NAME, type=DnsType.CNAME, content="elsewhere.example"))
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, "False/RecordConflict")
+    platform.delete(key)
+    for _ in range(10):
+        await platform.turn(3)
+    assert platform.provider.named(NAME) == [foreign]
+    assert not platform.exists(key)
+
+
+@pytest.mark.parametrize("right", [Reason.PROVIDER_LACKS_DNS_EDIT, Reason.PROVIDER_TOKEN_INVALID])
+async def test_the_right_that_the_token_lacks_is_named(platform: Estate, right: Reason) -> None:
+    platform.provider.trouble = Permanent(right)
+    key = platform.apply("acme", "bot", NAME)
+    for _ in range(5):
+        await platform.turn()
+    assert platform.said(key)["RecordReady"].endswith(f"/{right}")
+    platform.provider.trouble = None
+    for _ in range(40):
+        await platform.turn(30)
+    assert platform.said(key)["Ready"] == READY
+
+
+async def test_a_new_leader_takes_over_without_making_anything_twice(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, READY)
+    calls = len(platform.provider.calls)
+    await platform.start()
+    for _ in range(5):
+        await platform.turn()
+    assert platform.said(key)["Ready"] == READY
+    assert len(platform.provider.named(NAME)) == 1
+    assert len(platform.authority.asked) == 1
+    assert set(platform.provider.calls[calls:]) <= {"records", "custom_hostnames"}
+
+
+async def test_a_domain_whose_object_vanished_is_taken_away_all_the_same(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, READY)
+    platform.vanish(key)
+    for _ in range(40):
+        await platform.naming.steps["sweep_domains"]()
+        await platform.turn(3)
+    assert platform.provider.named(NAME) == []
+    assert len(platform.authority.revoked) == 1
+
+
+@pytest.mark.parametrize(
+    ("hostname", "said"),
+    [
+        ("a.b.agents.example", "False/HostnameTooDeep"),
+        ("agents.example", "False/HostnameReserved"),
+        ("entry.agents.example", "False/HostnameReserved"),
+        ("co.uk", "False/HostnamePublicSuffix"),
+    ],
+)
+async def test_a_name_that_cannot_be_used_says_why_and_asks_nobody(platform: Estate, hostname: str, said: str) -> None:
+    before = len(platform.provider.calls)
+    key = platform.apply("acme", "bot", hostname)
+    await platform.until(key, said)
+    platform.delete(key)
+    assert not platform.exists(key)
+    assert set(platform.provider.calls[before:]) <= {"records", "custom_hostnames", "write"}  # the platform's own entry
