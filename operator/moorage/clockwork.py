@@ -27,7 +27,6 @@ from moorage.jobs.prove_books import ProveBooks
 from moorage.jobs.prove_nodes import ProveNodes
 from moorage.jobs.prove_snapshots import ProveSnapshots
 from moorage.jobs.purge_data import PurgeData
-from moorage.jobs.renew_domains import RenewDomains
 from moorage.jobs.settle_wallets import SettleWallets
 from moorage.jobs.sweep_copies import SweepCopies
 from moorage.jobs.sweep_orphans import SweepOrphans
@@ -44,7 +43,6 @@ from moorage.model.offer import Platform
 from moorage.observability import Metrics
 from moorage.probes import Health
 from moorage.services.deposits import Deposits
-from moorage.services.domain_months import DomainMonths
 from moorage.services.frozen_copies import FrozenCopies
 from moorage.services.purges import Purges
 from moorage.services.snapshots import Snapshots
@@ -52,7 +50,6 @@ from moorage.services.witness import Witness
 from moorage.settings import Settings
 from moorage.store.agents import Agents
 from moorage.store.database import Database
-from moorage.store.domain_months import DomainMonthRows
 from moorage.store.leader import Leadership
 from moorage.store.leases import Reservations
 from moorage.store.ledger import Ledger, LedgerRefusal
@@ -118,7 +115,6 @@ async def start(op: Operation) -> list[Task]:
     payments = ApplyPayments(Deposits(Payments(op.database), tills={}), op.metrics)
     credit = KeepCredit(Wallets(op.database))
     books = ProveBooks(op.proof, op.witness, op.metrics, lambda: op.epoch.current)
-    months = DomainMonths(rows=DomainMonthRows(op.database), unpaid_days=op.settings.domain_unpaid_days)
     await op.database.listen(CHANNEL, wakeups.notified)
     work = {
         "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
@@ -127,7 +123,6 @@ async def start(op: Operation) -> list[Task]:
         "expire_reservations": ExpireReservations(Reservations(op.database), lambda: op.epoch.current).expire,
         "change_prices": ChangePrices(op.meters, lambda: op.epoch.current).change,
         "write_statements": WriteStatements(op.meters, lambda: op.epoch.current, op.metrics, now=time.time).write,
-        "renew_domains": RenewDomains(months, lambda: op.epoch.current).renew,
         "deliver_wakeups": wakeups.deliver,
         "apply_payments": payments.apply,
         "look_back_at_payments": payments.look_back,
@@ -140,6 +135,7 @@ async def start(op: Operation) -> list[Task]:
         "move_queue": MoveQueue(Movers(op.database), lambda: op.epoch.current, op.metrics).look,
         "count_agents": CountAgents(Overviews(op.database), op.metrics).look,
         **_of_data(op),
+        **op.naming,
     }
     jobs = [
         asyncio.create_task(runner.repeat(name, do, rng=rng, metrics=op.metrics), name=name)
