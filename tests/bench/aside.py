@@ -191,6 +191,26 @@ def snapshot(*, quick: bool) -> Section:
     return Section("snapshot", rows, notes if found["restic"] else [*notes, restic.ABSENT])
 
 
+def domains(*, quick: bool) -> Section:
+    """A thousand host names at once against the provider's limit."""
+    found = _run("tests.bench.domains", *(["--count", "200", "--rounds", "1"] if quick else []))
+    allowed = max(found["allowed_seconds"])
+    rows = [
+        Row(
+            f"{found['count']} records and certificates there, virtual time",
+            found["seconds"],
+            "s",
+            at_most=round(1.1 * allowed, 1),
+            beside=found["allowed_seconds"],
+            beside_what="as many calls at 1,200 in five minutes",
+        ),
+        Row("calls per Domain", found["calls_per_domain"], at_most=3),
+        Row("calls in an hour without wishes: six lists of two pages", found["idle_calls"], at_most=12),
+        Row("CPU per Domain, the played provider's included", found["cpu_ms_per_domain"], "ms"),
+    ]
+    return Section("domains", rows, [f"{found['rounds']} rounds, 200 calls a minute"])
+
+
 def _run(module: str, *arguments: str) -> Any:
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments], cwd=Layout.current().root, stdout=subprocess.PIPE, check=True
@@ -205,4 +225,5 @@ ALL: dict[str, Callable[..., Section]] = {
     "payments": payments,
     "charges": charges,
     "snapshot": snapshot,
+    "domains": domains,
 }

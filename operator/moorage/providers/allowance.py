@@ -1,5 +1,6 @@
 """How often a provider may be asked: one bucket for everybody who asks, closed for as long as the provider says."""
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from enum import Enum
 from moorage.model.errors import Transient
 
 CLOSED_SECONDS = 300.0  # where the provider says "enough" and not for how long: its longest window
+PAUSE_SECONDS = 0.01  # a rest that is rounded to nothing would never end
 _LEFT = re.compile(r";\s*r=(\d+)\s*;\s*t=(\d+)")
 
 
@@ -24,7 +26,7 @@ class Allowance:
     """A bucket of calls that holds what one minute allows.
 
     In five minutes no more than six minutes' worth goes out: with 200 a minute that is the 1,200 that Cloudflare
-    allows in five. Nobody waits inside: who gets no call is told when to come again.
+    allows in five. Who gets no call is told when to come again.
     """
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,13 +38,21 @@ class Allowance:
 
     def take(self, urgency: Urgency) -> None:
         """One call; raises Transient with the seconds after which there will be one."""
-        closed = self._closed_until - self._clock()
-        if closed > 0:
-            raise Transient("the provider asked for patience", retry_after_seconds=closed)
-        short = int(self._size * urgency.value) + 1 - self.left()
-        if short > 0:
-            raise Transient("no call to the provider is left", retry_after_seconds=short * 60 / self._size)
+        if (seconds := self._wait_seconds(urgency)) > 0:
+            raise Transient("no call to the provider is left", retry_after_seconds=seconds)
         self._left -= 1
+
+    async def room(self, urgency: Urgency) -> None:
+        """Wait until there is a call, for whoever waits in a queue of its own anyway; raises Transient when closed."""
+        while (seconds := self._wait_seconds(urgency)) > 0:
+            if self._closed_until > self._clock():
+                raise Transient("the provider asked for patience", retry_after_seconds=seconds)
+            await asyncio.sleep(max(seconds, PAUSE_SECONDS))
+
+    def _wait_seconds(self, urgency: Urgency) -> float:
+        closed = self._closed_until - self._clock()
+        short = int(self._size * urgency.value) + 1 - self.left()
+        return closed if closed > 0 else max(0.0, short * 60 / self._size)
 
     def left(self) -> float:
         """Calls that are left now."""

@@ -23,6 +23,8 @@ class CloudflareOrigin:
     async def issue(self, hostname: str, csr_pem: bytes, *, delegation: str | None) -> SignedCertificate:
         """A certificate for exactly this name; the authority asks for no challenge, and has no chain to send along."""
         del delegation  # of those who are asked for one
+        # A thousand names at once would each be refused a call, and each come again in its own time, which is late.
+        await self._calls.allowance.room(Urgency.CERTIFICATE)
         method = self._calls.client().origin_ca_certificates.with_raw_response.create
         try:
             signed = await self._calls.ask(

@@ -86,3 +86,15 @@ def test_the_provider_says_how_long(said: str, seconds: float) -> None:
     assert refused.value.retry_after_seconds == seconds
     now = seconds + 1.0
     allowance.take(Urgency.REMOVE)
+
+
+@played
+async def test_certificates_wait_for_room_and_not_for_a_closed_bucket(stage: Stage) -> None:
+    begun = stage.account.clock()
+    for _ in range(190):
+        await stage.allowance.room(Urgency.CERTIFICATE)
+        stage.allowance.take(Urgency.CERTIFICATE)
+    assert 2 < stage.account.clock() - begun < 4  # ten more than were there, at 200 a minute
+    stage.allowance.close(60)
+    with pytest.raises(Transient):
+        await stage.allowance.room(Urgency.CERTIFICATE)
