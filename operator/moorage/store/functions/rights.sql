@@ -97,6 +97,9 @@ TO moorage_app;
 -- Whoever checks the books sees all of them, and no keys.
 GRANT SELECT ON ALL TABLES IN SCHEMA money TO moorage_verify;
 GRANT SELECT ON moorage.agent, moorage.leader TO moorage_verify;
+GRANT SELECT (uid, tenant_uid, hostname, own, state, proven_at, deleted_at) ON moorage.domain TO moorage_verify;
+GRANT SELECT ON moorage.claim TO moorage_verify;
+GRANT SELECT (uid, wallet_id) ON moorage.tenant TO moorage_verify;
 GRANT EXECUTE ON FUNCTION
     money.clock(), money.now_s(), money.zero_at(bigint), money.seal_next(bigint), money.trust_lineage(text, text),
     money.record_verification(bigint, bigint, integer, text[], text[], bigint[], bigint, text)
