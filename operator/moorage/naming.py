@@ -113,7 +113,7 @@ def assemble(
     )  # fmt: skip
     controller = DomainController(
         objects=ground.objects, world=ground.world, applier=ground.applier, domains=domains, actuator=actuator,
-        reserved=frozenset(str(name) for name in settings.domain_reserved), epoch=ground.epoch,
+        reserved=frozenset(offer.reserved), epoch=ground.epoch,
     )  # fmt: skip
     steps = {
         "keep_zones": zones.step,

@@ -102,9 +102,10 @@ _PROVABLE = (Standing.FREE, Standing.HELD, Standing.TAKEN)
 def _active(record: DomainRecord, desired: Desired, seen: DomainSeen) -> Decision:
     if desired.deleting or is_unpaid(record) or not is_proven(record) or record.standing is not Standing.HELD:
         return _enter(record, DomainState.RELEASING)
-    effects: list[do.Effect] = []
-    if record.paid.until is None or record.paid.until <= record.now:
-        effects.append(do.PayMonth())
+    if record.paid.until is None:
+        # The first month before all else: what costs the platform something is not given in advance.
+        return Decision(record=record, effects=(do.PayMonth(),), wait_seconds=ASK_AGAIN.total_seconds())
+    effects: list[do.Effect] = [] if record.now < record.paid.until else [do.PayMonth()]
     wait = None
     if record.own:
         wait = _seconds_left(record.looked_at, RECHECK if record.missing_since is None else RECHECK_MISSING, record)

@@ -31,15 +31,16 @@ def verdicts(
 ) -> dict[ConditionType, Verdict]:
     """Every condition of a Domain that has a record."""
     said = {ConditionType.CLAIMED: _claimed(record), ConditionType.PROVEN: _proven(record)}
-    if record.state is DomainState.ACTIVE:
+    if record.state is DomainState.ACTIVE and record.paid.until is not None:
         said[ConditionType.RECORD_READY] = _of(seen.record, Reason.RECORD_WRITTEN, Reason.RECORD_PENDING)
         said[ConditionType.CERTIFICATE_READY] = _of(
             seen.certificate, Reason.CERTIFICATE_ISSUED, Reason.CERTIFICATE_PENDING
         )
         said[ConditionType.ROUTE_READY] = _routed(record, seen)
     else:
+        unpaid = record.state is DomainState.ACTIVE and record.paid.unpaid_since is not None
         for kind in ORDER[2:]:
-            said[kind] = (Status.FALSE, Reason.WAITS_FOR_CLAIM)
+            said[kind] = (Status.FALSE, Reason.DOMAIN_UNPAID if unpaid else Reason.WAITS_FOR_CLAIM)
     if deleting:
         ready: Verdict = (Status.FALSE, Reason.DOMAIN_DELETING)
     elif problem is not None:

@@ -95,14 +95,6 @@ class Domains:
         if answer is not ProofAnswer.UNKNOWN:
             await self._database.run("SELECT moorage.note_proof($1, $2, $3)", epoch, uid, answer is ProofAnswer.SHOWN)
 
-    async def note_record(self, *, epoch: int, uid: str, record_id: str | None) -> None:
-        """The provider's id of our record; None: it is gone."""
-        await self._note("record_id", epoch, uid, record_id)
-
-    async def note_hostname(self, *, epoch: int, uid: str, hostname_id: str | None) -> None:
-        """The provider's id of our custom host name; None: it is gone."""
-        await self._note("provider_hostname_id", epoch, uid, hostname_id)
-
     async def finish(self, *, epoch: int, uid: str) -> None:
         """Nothing is left of it outside, and its name is given up: its row becomes history."""
         held = await self._database.value("SELECT EXISTS (SELECT FROM moorage.claim WHERE domain_uid = $1)", uid)
@@ -127,13 +119,6 @@ class Domains:
             *(namespace, agent_name),
         )
         return [row["name"] for row in rows]
-
-    async def _note(self, column: str, epoch: int, uid: str, value: str | None) -> None:
-        await self._database.run(
-            f"UPDATE moorage.domain SET {column} = $3 FROM moorage.require_epoch($1)"  # noqa: S608  # a name of this file
-            " WHERE uid = $2 AND deleted_at IS NULL",
-            *(epoch, uid, value),
-        )
 
 
 def _record(row: Any) -> DomainRecord:  # Any: asyncpg.Record, whose columns are those of _SELECT

@@ -8,6 +8,7 @@ import pytest
 
 from moorage.lifecycle import conditions
 from moorage.lifecycle import domain as lifecycle
+from moorage.lifecycle import domain_effects as do
 from moorage.model.domain import Issuer
 from moorage.model.domain_record import AgentFacts, Certificate, DomainRecord, DomainState, Paid, Standing
 from moorage.model.domain_seen import DomainSeen, Sight, Thing
@@ -113,6 +114,13 @@ def test_an_unpaid_name_works_until_it_is_released() -> None:
         paid=replace(paid, release_at=NOW), state=DomainState.RELEASED, standing=Standing.FREE
     )
     assert told(released)["Ready"] == "False/DomainReleased"
+
+
+def test_nothing_is_set_up_before_the_first_month_is_paid() -> None:
+    record = factories.domain_record(paid=Paid(until=None, unpaid_since=NOW, release_at=NOW + timedelta(days=7)))
+    assert told(record)["Ready"] == "False/DomainUnpaid"
+    decision = lifecycle.transition(record, lifecycle.Desired(deleting=False, problem=None), GOOD)
+    assert decision.effects == (do.PayMonth(),)
 
 
 def test_a_spec_that_cannot_be_used_leaves_what_is_there() -> None:
