@@ -3,17 +3,20 @@
 import contextlib
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dev import platform
+from dev import platform, processes, secret_files
 from dev.ingress import Ingress
 from tests.e2e.house import House
+from tests.fakes.cloudflare.account import TOKEN
 
 ZONE = "agents.test"
 PATH = "/healthz"  # what every agent answers
 WAITING_PORT = 8080
+PROVIDER = "dns-provider"
 SOON_SECONDS = 30.0
 POLL_SECONDS = 0.2
 BODY_BYTES_MAX = 1 << 20
@@ -54,6 +57,7 @@ class Front:
         `host` is what the request says where that is something else.
         """
         context = ssl.create_default_context(cadata=authority)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a certificate may be trusted by itself
         with socket.socket(socket.AF_UNIX) as plain:
             plain.settimeout(10)
             plain.connect(str(self.ingress.door))
@@ -84,12 +88,23 @@ class Front:
             time.sleep(POLL_SECONDS)
         raise AssertionError(f"{hostname}: {what} did not happen within {seconds:.0f} s; last: {last}")
 
+    def until_nobody(self, hostname: str, authority: str) -> None:
+        """Visit until nobody answers to the name any more."""
+        deadline, last = time.monotonic() + SOON_SECONDS, None
+        while time.monotonic() < deadline:
+            last = self.visit(hostname, authority)
+            if last is None or last.status == 404:
+                return
+            time.sleep(POLL_SECONDS)
+        raise AssertionError(f"{hostname} is answered for {SOON_SECONDS:.0f} s after its end; last: {last}")
+
 
 @contextlib.contextmanager
 def opened(house: House, **settings: str) -> Iterator[Front]:
     """The platform with host names below the zone, and a front before it; afterwards it runs as it was found."""
+    provider = _provider(house)
     place = {"MOORAGE_WAITING_LISTEN": f"{house.layout.node_ip}:{WAITING_PORT}"}
-    wanted = {"MOORAGE_DOMAIN_ZONE": ZONE, "MOORAGE_DOMAIN_TARGET": "192.0.2.1", **place, **settings}
+    wanted = {"MOORAGE_DOMAIN_ZONE": ZONE, "MOORAGE_DOMAIN_TARGET": "192.0.2.1", **place, **provider, **settings}
     house.cluster.apply("endpointslices", _page(house))
     try:
         platform.start_program(house.layout, "api", {**house.settings, **wanted})
@@ -100,6 +115,20 @@ def opened(house: House, **settings: str) -> Iterator[Front]:
         house.cluster.delete("endpointslices", "moorage-system", "moorage-waiting-here")
         platform.start_program(house.layout, "api", dict(house.settings))
         house.start_operator()
+        processes.stop(house.layout, PROVIDER)
+
+
+def _provider(house: House) -> dict[str, str]:
+    """Start the DNS provider on the node's network; the settings that lead to it."""
+    told, token = house.layout.run / "provider-url", house.layout.run / "provider-token"
+    told.unlink(missing_ok=True)
+    secret_files.write(token, TOKEN.encode())
+    argv = [sys.executable, "-m", "tests.fakes.cloudflare", ZONE, str(told)]
+    path = f"{house.layout.root}:{house.layout.root / 'operator'}"
+    processes.start(house.layout, PROVIDER, argv, inside=True, env={"PYTHONPATH": path})
+    has_said: Callable[[], bool] = lambda: told.exists() and bool(told.read_text())  # noqa: E731 -- only handed on
+    processes.wait(house.layout, PROVIDER, has_said, seconds=SOON_SECONDS, what="its address")
+    return {"MOORAGE_CLOUDFLARE_URL": told.read_text(), "MOORAGE_CLOUDFLARE_TOKEN_FILE": str(token)}
 
 
 def _page(house: House) -> dict[str, object]:
