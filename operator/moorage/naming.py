@@ -107,7 +107,8 @@ def assemble(
     )
     months = DomainMonths(rows=DomainMonthRows(ground.database), unpaid_days=settings.domain_unpaid_days)
     actuator = DomainActuator(
-        applier=ground.applier, objects=ground.objects, domains=domains, zones=zones, certificates=certificates,
+        client=ground.client, applier=ground.applier, objects=ground.objects, domains=domains, zones=zones,
+        certificates=certificates,
         routes=routes, proofs=proofs, months=months, offer=offer, epoch=ground.epoch, ring=ground.ring,
         names_max=settings.domains_per_tenant, quarantine=timedelta(days=settings.domain_quarantine_days),
     )  # fmt: skip

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ import yaml
 from kubernetes import client, config
 
 from moorage.lifecycle import conditions
+from moorage.model.domain import Issuer
+from moorage.model.domain_record import Certificate, Paid
+from moorage.model.domain_seen import DomainSeen, Sight, Thing
+from moorage.model.offer import DomainOffer
 from moorage.model.reasons import Reason
 from tests import factories
 
@@ -348,6 +353,22 @@ def test_restore_from_is_set_at_creation_or_never(server: Server) -> None:
         assert "restoreFrom can only be set when the agent is created" in sentence_of(answer)
 
 
+def _of_a_domain_that_says_all_it_can() -> dict[str, Any]:
+    there, now = Thing(sight=Sight.THERE), factories.NOW
+    seen = DomainSeen(record=there, certificate=there, route=there, agent_ready=True, agent_port=8080)
+    certificate = Certificate(id="c", issuer=Issuer.ACME, fingerprint="f", not_before=now, not_after=now)
+    record = factories.domain_record(
+        own=True,
+        proven_at=now,
+        certificate=certificate,
+        paid=Paid(until=now, unpaid_since=now, release_at=now + timedelta(days=7)),
+    )
+    offer = DomainOffer(zone="agents.example", target="203.0.113.7", issuers=(Issuer.ACME,))
+    status = conditions.domain_status(factories.domain(), record, seen, problem=None, offer=offer)
+    assert {"url", "challenge", "target", "delegation", "certificateExpiresAt", "paidUntil", "releaseAt"} <= set(status)
+    return status
+
+
 def test_every_status_is_accepted_and_shown_in_the_columns(server: Server) -> None:
     agent = factories.agent(storage={"size": "1Gi"}, http={"port": 8080})
     record = factories.agent_record(snapshot=factories.snapshot_facts())
@@ -359,7 +380,7 @@ def test_every_status_is_accepted_and_shown_in_the_columns(server: Server) -> No
         "agent": conditions.agent_status(agent, record, factories.observation(), problem=None, rate_picos=10_000_000),
         "wallet": conditions.wallet_status(wallet, view, problem=None),
         "namespace": tenant,
-        "domain": conditions.domain_status(factories.domain()),
+        "domain": _of_a_domain_that_says_all_it_can(),
     }
     for kind, status in statuses.items():
         made = given(kind)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from moorage.desired import agent, domain, mover, namespace
+from moorage.desired import agent, certificate, domain, mover, namespace
 from moorage.kube import manifests
 from moorage.model import agent as agent_model
 from moorage.model import domain as domain_model
@@ -48,6 +48,9 @@ def build(case: Path) -> list[Manifest]:
             offered = given["offer"] | {"route_kind": RouteKind(given["offer"].get("route_kind", "Ingress"))}
             led = domain.route(found, found.spec.hostname, offer=DomainOffer(**offered), **arguments)
             return [domain.tls_secret(found, "CHAIN\n", "KEY\n"), *led]
+        case "certificate":
+            asked = domain_model.from_manifest(given["object"])
+            return [certificate.certificate(asked, asked.spec.hostname, **arguments)]
         case _:
             job = {"capture": mover.capture_job, "restore": mover.restore_job}[case.name]
             return [job(agent_model.from_manifest(given["object"]), platform=offer, **arguments)]
@@ -87,8 +90,8 @@ def test_builders_make_what_the_golden_file_says(case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_every_manifest_fits_the_schema_of_the_official_client(case: Path) -> None:
-    # The Gateway API is no part of the official client.
-    known = [manifest for manifest in build(case) if manifest["kind"] != "HTTPRoute"]
+    # The Gateway API and cert-manager are no part of the official client.
+    known = [manifest for manifest in build(case) if manifest["kind"] not in ("HTTPRoute", "Certificate")]
     assert [problem for manifest in known for problem in problems(manifest)] == []
 
 

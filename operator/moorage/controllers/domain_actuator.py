@@ -9,13 +9,15 @@ from datetime import timedelta
 from moorage.controllers.domain_routes import Backend, DomainRoutes
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
-from moorage.kube import kinds
+from moorage.desired.certificate import certificate
+from moorage.kube import certificate_objects, kinds
 from moorage.kube.apply import Applier
+from moorage.kube.client import Client
 from moorage.lifecycle import domain_effects as do
 from moorage.model import names
 from moorage.model.domain import Domain, Issuer
 from moorage.model.domain_record import DomainRecord, DomainState
-from moorage.model.domain_seen import Owner, Sight, Thing
+from moorage.model.domain_seen import NOT_SEEN, Owner, Sight, Thing
 from moorage.model.errors import MoorageError
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
@@ -28,11 +30,14 @@ from moorage.store.domains import Domains
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainActuator:
     """Everything a Domain's effects touch."""
 
+    client: Client
     applier: Applier
     objects: Objects
     domains: Domains
@@ -47,6 +52,7 @@ class DomainActuator:
     quarantine: timedelta
     ring: Callable[[Key, bool], None]
     _looking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _made: dict[str, Thing] = field(default_factory=dict)  # by cert-manager, by uid
 
     async def act(self, effect: do.Effect, domain: Domain, record: DomainRecord) -> bool:
         """Run one effect; True when the record has changed and is to be looked at again. Raises Permanent when the
@@ -61,7 +67,7 @@ class DomainActuator:
             case do.KeepName():
                 self._keep_name(owner, domain, record)
             case do.KeepCertificate():
-                self.certificates.wish(owner, record, self.issuer(domain))
+                await self._keep_certificate(owner, domain, record)
             case do.PayMonth():
                 await self.months.keep(epoch=epoch, uid=record.uid)
                 paid = await self.domains.load(record.uid)
@@ -71,7 +77,7 @@ class DomainActuator:
                 pair = await self.certificates.pair(record.uid)
                 await self.routes.apply(domain, self.backend(record, away=away), pair)
             case do.RemoveRoute():
-                await self.routes.remove(domain)
+                await self._remove_route(domain)
             case do.RemoveName():
                 self._remove_name(owner, record)
             case do.RevokeCertificate():
@@ -100,6 +106,8 @@ class DomainActuator:
     def certificate_seen(self, domain: Domain, record: DomainRecord) -> Thing:
         """The certificate that visitors meet: at the provider's edge, or here."""
         issuer = self.issuer(domain)
+        if self._leaves_it_to_others(domain):
+            return self._made.get(record.uid, NOT_SEEN)
         if record.own and issuer is Issuer.CLOUDFLARE:
             return self.zones.seen_hostname_certificate(record.uid, record.hostname)
         return self.certificates.seen(record, issuer)
@@ -131,6 +139,26 @@ class DomainActuator:
             self.zones.unwish(owner, record.hostname, record.record_id)
         elif record.provider_hostname_id is not None:
             self.zones.unwish_hostname(owner, record.hostname, record.provider_hostname_id)
+
+    def _leaves_it_to_others(self, domain: Domain) -> bool:
+        """Whether cert-manager asks for its certificate."""
+        return self.offer.cert_manager is not None and self.issuer(domain) is Issuer.ACME
+
+    async def _keep_certificate(self, owner: Owner, domain: Domain, record: DomainRecord) -> None:
+        if self.offer.cert_manager is None or not self._leaves_it_to_others(domain):
+            self.certificates.wish(owner, record, self.issuer(domain))
+            return
+        wanted = certificate(domain, record.hostname, cluster_issuer=self.offer.cert_manager)
+        self._made[record.uid] = made = await certificate_objects.keep(self.client, wanted)
+        if made.sight is not Sight.THERE:  # nobody rings when it is
+            asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self.ring, owner.key, False)
+
+    async def _remove_route(self, domain: Domain) -> None:
+        if self._leaves_it_to_others(domain):
+            metadata = domain.metadata
+            await certificate_objects.remove(self.client, metadata.namespace, names.domain_secret(metadata.name))
+            self._made.pop(metadata.uid, None)
+        await self.routes.remove(domain, with_secret=not self._leaves_it_to_others(domain))
 
     def _look_beside(self, record: DomainRecord) -> None:
         """Resolvers may take seconds: they are asked beside the queue, and ring when they have answered."""

@@ -48,11 +48,12 @@ class DomainRoutes:
             await self.secrets.write(desired_domain.tls_secret(domain, *pair))
         return await self.applier.apply(self._route(domain, wanted))
 
-    async def remove(self, domain: Domain) -> bool:
-        """Take the route and the certificate away; whether the route was still there."""
+    async def remove(self, domain: Domain, *, with_secret: bool = True) -> bool:
+        """Take the route away, and the certificate if it is ours; whether the route was still there."""
         place = routes.place(routes.ROUTES[self.offer.route_kind], domain.metadata)
         seen = self.world.route_seen(domain.metadata, None)
-        await self.secrets.remove(domain.metadata.namespace, names.domain_secret(domain.metadata.name))
+        if with_secret:
+            await self.secrets.remove(domain.metadata.namespace, names.domain_secret(domain.metadata.name))
         return seen.id is not None and await self.client.delete(path_of(place), uid=seen.id)
 
     def _route(self, domain: Domain, wanted: Backend) -> Manifest:

@@ -39,6 +39,8 @@ JOB = Kind("batch/v1", "Job", "jobs")
 # Written and never read: nobody of ours may read a Secret.
 SECRET = Kind("v1", "Secret", "secrets")
 INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+# Of cert-manager, where a cluster has it and the platform is told to use it.
+CERTIFICATE = Kind("cert-manager.io/v1", "Certificate", "certificates")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
@@ -86,6 +88,7 @@ ALL: tuple[Kind, ...] = (
     SECRET,
     INGRESS,
     HTTP_ROUTE,
+    CERTIFICATE,
     ENDPOINT_SLICE,
     NODE,
     STORAGE_CLASS,

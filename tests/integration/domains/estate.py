@@ -51,7 +51,8 @@ class Texts:
 class Estate:
     """One operator and its surroundings; `until` turns it until something is so."""
 
-    def __init__(self, world: World, server: ApiServer, client: Client) -> None:
+    def __init__(self, world: World, server: ApiServer, client: Client, offer: DomainOffer) -> None:
+        self.offer = offer
         self.world, self.server = world, server
         self.now_s = float(START_S)
         self.provider, self.texts = ZoneProvider(), Texts()
@@ -60,7 +61,7 @@ class Estate:
         self.objects, self.epoch, self.metrics = Objects(), Epoch(), Metrics()
         self.epoch.lead(world.epoch)
         self.client = client
-        self.cluster = Cluster(client, self._ring, more=watched(OFFER))
+        self.cluster = Cluster(client, self._ring, more=watched(offer))
         self.naming: Naming
         self._zones: Zones
 
@@ -69,7 +70,7 @@ class Estate:
         database = self.world.database
         rows = ZoneRows(database)
         self._zones = Zones(
-            offer=OFFER, platform_id=await rows.platform_id(), provider=self.provider, rows=rows,
+            offer=self.offer, platform_id=await rows.platform_id(), provider=self.provider, rows=rows,
             epoch=lambda: self.epoch.current, ring=self._ring, metrics=self.metrics, clock=lambda: self.now_s,
         )  # fmt: skip
         ground = Ground(
@@ -77,7 +78,7 @@ class Estate:
             objects=self.objects, world=self.cluster, applier=Applier(self.client, self.cluster), epoch=self.epoch,
             ring=self._ring, metrics=self.metrics, clock=lambda: self.now_s,
         )  # fmt: skip
-        self.naming = assemble(ground, OFFER, self._zones, {Issuer.CLOUDFLARE: self.authority}, self.texts)
+        self.naming = assemble(ground, self.offer, self._zones, {Issuer.CLOUDFLARE: self.authority}, self.texts)
         self.rung |= set(self.objects.keys("Domain"))
 
     def _ring(self, key: Key, _urgent: bool) -> None:
@@ -191,11 +192,11 @@ def _kind(kind: kinds.Kind) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def opened(world: World) -> AsyncIterator[Estate]:
+async def opened(world: World, offer: DomainOffer = OFFER) -> AsyncIterator[Estate]:
     """A platform that leads."""
     server = ApiServer()
     async with server.serving() as client:
-        estate = Estate(world, server, client)
+        estate = Estate(world, server, client, offer)
         running = asyncio.create_task(estate.cluster.run())
         try:
             await estate.cluster.listed()

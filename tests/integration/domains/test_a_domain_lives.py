@@ -1,9 +1,12 @@
 """A Domain from its first look to its end: what exists outside follows what is held, proven and wished."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from moorage.kube import kinds
+from moorage.model.domain import Issuer
 from moorage.model.errors import Permanent, Unavailable
 from moorage.model.names import Key
 from moorage.model.reasons import Reason
@@ -168,3 +171,24 @@ async def test_a_name_that_cannot_be_used_says_why_and_asks_nobody(platform: Est
     platform.delete(key)
     assert not platform.exists(key)
     assert set(platform.provider.calls[before:]) <= {"records", "custom_hostnames", "write"}  # the platform's own entry
+
+
+async def test_a_certificate_of_cert_manager_is_waited_for_and_taken_away(database_url: str) -> None:
+    offer = replace(estate.OFFER, issuer=Issuer.ACME, issuers=(Issuer.ACME,), cert_manager="letsencrypt")
+    async with new_world(database_url) as world, estate.opened(world, offer) as platform:
+        await platform.agent("acme")
+        key = platform.apply("acme", "bot", NAME)
+        await platform.until(key, "False/CertificatePending")
+        assert platform.backend(key) is None
+        place = (kinds.CERTIFICATE.plural, key.namespace, "tls-bot")
+        made = platform.server.objects[place]
+        assert (made["spec"]["dnsNames"], made["spec"]["issuerRef"]["name"]) == ([NAME], "letsencrypt")
+        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+        platform.server.put(kinds.CERTIFICATE, {**made, "status": ready})
+        await platform.until(key, READY)
+        assert platform.authority.asked == []
+        platform.delete(key)
+        for _ in range(20):
+            await platform.turn(3)
+        assert not platform.exists(key)
+        assert place not in platform.server.objects
