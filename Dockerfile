@@ -17,11 +17,16 @@ COPY operator/ operator/
 # The build backend comes from the lock, like everything else.
 RUN pip install --quiet --no-build-isolation --no-deps --prefix /code .
 
-# What runs as the platform cannot install anything. Of the hundreds of services that botocore describes we call three,
-# and half of the compiled modules' size is symbols for debuggers.
+# What runs as the platform cannot install anything. Of the hundreds of services that botocore and cloudflare describe we
+# call three and four, and half of the compiled modules' size is symbols for debuggers.
 FROM dependencies AS runtime
 RUN cd /opt/moorage/lib/python3*/site-packages && \
     find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name kms ! -name sts -exec rm -r {} + && \
+    find cloudflare/resources cloudflare/types -mindepth 1 -maxdepth 1 -type d -regextype posix-extended ! -regex \
+        '.*/(__pycache__|zones|dns|custom_hostnames|origin_ca_certificates|analytics_query|rules|shared.*|ssl)' \
+        -exec rm -r {} + && \
+    find . -type f \( -name '*.c' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.pyi' \) -delete && \
+    rm -r acme/_internal/tests aioitertools/tests && \
     find . -name '*.so*' -exec strip --strip-unneeded {} + && \
     pip uninstall --quiet --yes hatchling packaging pathspec pluggy trove-classifiers setuptools pip
 

@@ -37,6 +37,10 @@ SERVICES = """
 import botocore.session
 for name in ("s3", "kms", "sts"):
     botocore.session.get_session().create_client(name, region_name="us-east-1")
+import cloudflare
+client = cloudflare.AsyncCloudflare(api_token="x", base_url="http://127.0.0.1:9")
+for resource in (client.dns.records, client.custom_hostnames, client.origin_ca_certificates, client.zones):
+    assert resource.with_raw_response.list
 """
 TRUST = "import ssl; assert ssl.create_default_context().cert_store_stats()['x509_ca'] > 100"
 
