@@ -90,7 +90,7 @@ def _proven(record: DomainRecord) -> Verdict:
         return Status.TRUE, Reason.NO_PROOF_NEEDED
     if lifecycle.is_proven(record):
         return Status.TRUE, Reason.PROVEN
-    return Status.FALSE, Reason.PROOF_LOST if lifecycle.is_lost(record) else Reason.PROOF_MISSING
+    return Status.FALSE, Reason.PROOF_MISSING if record.proven_at is None else Reason.PROOF_LOST
 
 
 def _of(thing: Thing, good: Reason, pending: Reason) -> Verdict:
