@@ -131,13 +131,13 @@ class DomainActuator:
             self.zones.wish(owner, leads_to(record.hostname, self.offer.target, proxied=proxied))
         elif self.issuer(domain) is Issuer.CLOUDFLARE:
             self.zones.wish_hostname(owner, record.hostname, record.provider_hostname_id)
-        else:
+        elif record.provider_hostname_id is not None:
             self._remove_name(owner, record)
 
     def _remove_name(self, owner: Owner, record: DomainRecord) -> None:
         if not record.own:
             self.zones.unwish(owner, record.hostname, record.record_id)
-        elif record.provider_hostname_id is not None:
+        else:
             self.zones.unwish_hostname(owner, record.hostname, record.provider_hostname_id)
 
     def _leaves_it_to_others(self, domain: Domain) -> bool:

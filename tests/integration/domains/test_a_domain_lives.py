@@ -8,7 +8,6 @@ import pytest
 from moorage.kube import kinds
 from moorage.model.domain import Issuer
 from moorage.model.errors import Permanent, Unavailable
-from moorage.model.names import Key
 from moorage.model.reasons import Reason
 from moorage.providers.ports import DnsRecord, DnsType
 from tests.integration.domains import estate
@@ -28,11 +27,6 @@ async def platform(database_url: str) -> AsyncIterator[Estate]:
     async with new_world(database_url) as world, estate.opened(world) as found:
         await found.agent("acme")
         yield found
-
-
-async def _challenge(platform: Estate, key: Key) -> dict[str, str]:
-    found: dict[str, str] = platform.status(key)["challenge"]
-    return found
 
 
 async def test_a_name_below_the_zone_is_ready_without_anybody_elses_doing(platform: Estate) -> None:
@@ -56,10 +50,24 @@ async def test_a_name_of_ones_own_is_set_up_only_once_it_is_proven(platform: Est
         await platform.turn()
     assert platform.provider.served == {}
     assert platform.backend(key) is None
-    challenge = await _challenge(platform, key)
-    platform.texts.shown[challenge["name"]] = challenge["value"]
+    begun_s = platform.now_s
+    platform.show(key)
     await platform.until(key, READY)
+    # The resolvers are asked every ten seconds while a tenant waits.
+    assert platform.now_s - begun_s <= 10 + 5
     assert [item.hostname for item in platform.provider.served.values()] == [OWN]
+
+
+async def test_a_name_whose_proof_is_there_is_ready_within_ten_seconds(platform: Estate) -> None:
+    first = platform.apply("acme", "bot", OWN)
+    await platform.until(first, "False/ProofMissing")
+    platform.show(first)
+    platform.delete(first)
+    for _ in range(10):
+        await platform.turn(3)
+    begun_s = platform.now_s
+    await platform.until(platform.apply("acme", "bot-2", OWN), READY)
+    assert platform.now_s - begun_s <= 10
 
 
 async def test_visitors_of_a_suspended_agent_see_the_page_and_the_agent_again_when_it_is_back(platform: Estate) -> None:
@@ -88,6 +96,20 @@ async def test_what_is_deleted_leaves_nothing_outside_and_its_name_in_quarantine
     await platform.until(rival, "False/HostnameQuarantined")
     again = platform.apply("acme", "bot-2", NAME)
     await platform.until(again, READY)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+async def test_a_name_of_ones_own_is_taken_away_at_the_provider_too(platform: Estate, ready: bool) -> None:
+    key = platform.apply("acme", "bot", OWN)
+    await platform.until(key, "False/ProofMissing")
+    if ready:
+        platform.show(key)
+        await platform.until(key, READY)
+    platform.delete(key)
+    for _ in range(20):
+        await platform.turn(3)
+    assert not platform.exists(key)
+    assert platform.provider.served == {}
 
 
 async def test_a_finalizer_that_waits_for_the_provider_waits_as_long_as_it_takes(platform: Estate) -> None:
