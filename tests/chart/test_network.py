@@ -69,6 +69,13 @@ def test_the_platform_connects_to_what_it_needs_and_nothing_else() -> None:
             assert not reach.may_send(made, source, end, port), (end, port)
 
 
+def test_resolvers_are_asked_only_where_there_are_host_names() -> None:
+    for name, asks in (("minimal", False), ("domains", True)):
+        for protocol in ("UDP", "TCP"):
+            assert reach.may_send(policies(name), OPERATOR, PUBLIC, 53, protocol) is asks, name
+    assert not reach.may_send(policies("domains"), OPERATOR, PUBLIC, 25)
+
+
 def test_neighbours_in_the_namespace_are_left_alone() -> None:
     assert reach.may_receive(policies("minimal"), NEIGHBOUR, PUBLIC, 80)
     assert reach.may_send(policies("minimal"), NEIGHBOUR, PUBLIC, 80)
