@@ -16,11 +16,12 @@ from moorage.kube.client import Client
 from moorage.lifecycle import domain_effects as do
 from moorage.model import names
 from moorage.model.domain import Domain, Issuer
-from moorage.model.domain_record import DomainRecord, DomainState
+from moorage.model.domain_record import DomainRecord, DomainState, Standing
 from moorage.model.domain_seen import NOT_SEEN, Owner, Sight, Thing
-from moorage.model.errors import MoorageError
+from moorage.model.errors import MoorageError, Permanent
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
+from moorage.model.reasons import Reason
 from moorage.providers.ports import Proofs
 from moorage.services.certificates import Certificates
 from moorage.services.domain_months import DomainMonths
@@ -56,11 +57,14 @@ class DomainActuator:
 
     async def act(self, effect: do.Effect, domain: Domain, record: DomainRecord) -> bool:
         """Run one effect; True when the record has changed and is to be looked at again. Raises Permanent when the
-        cluster refuses."""
+        cluster refuses, or the tenant holds as many names as it may."""
         epoch, owner = self.epoch.current, _owner(record)
         match effect:
             case do.Claim():
                 standing = await self.domains.claim(epoch=epoch, uid=record.uid, names_max=self.names_max)
+                if standing is Standing.LIMIT:
+                    # Only the attempt says so; a name that nobody holds still looks free.
+                    raise Permanent(Reason.HOSTNAME_LIMIT)
                 return standing is not record.standing
             case do.LookForProof():
                 self._look_beside(record)

@@ -41,6 +41,8 @@ def verdicts(
         unpaid = record.state is DomainState.ACTIVE and record.paid.unpaid_since is not None
         for kind in ORDER[2:]:
             said[kind] = (Status.FALSE, Reason.DOMAIN_UNPAID if unpaid else Reason.WAITS_FOR_CLAIM)
+    if problem is Reason.HOSTNAME_LIMIT:
+        said[ConditionType.CLAIMED] = (Status.FALSE, problem)
     if deleting:
         ready: Verdict = (Status.FALSE, Reason.DOMAIN_DELETING)
     elif problem is not None:

@@ -214,3 +214,20 @@ async def test_a_certificate_of_cert_manager_is_waited_for_and_taken_away(databa
             await platform.turn(3)
         assert not platform.exists(key)
         assert place not in platform.server.objects
+
+
+async def test_a_tenant_that_holds_as_many_names_as_it_may_is_told_and_nobody_spins(platform: Estate) -> None:
+    keys = [platform.apply("acme", f"bot-{number}", f"bot-{number}.agents.example") for number in range(21)]
+    for _ in range(10):
+        await platform.turn()
+    said = [platform.said(key)["Ready"] for key in keys]
+    assert (said.count(READY), said.count("False/HostnameLimit")) == (20, 1)
+    late = keys[said.index("False/HostnameLimit")]
+    assert platform.said(late)["Claimed"] == "False/HostnameLimit"
+    assert (await platform.naming.reconciles["Domain"](late) or 0) > 1
+    for key in keys[:5]:
+        if key != late:
+            platform.delete(key)
+    for _ in range(20):
+        await platform.turn(30)
+    assert platform.said(late)["Ready"] == READY
