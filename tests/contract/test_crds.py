@@ -68,7 +68,7 @@ PATHS = {
 
 
 # Kinds that come with an installation of their own.
-NOT_THERE = {"HTTPRoute"}
+NOT_THERE = {"HTTPRoute", "Certificate"}
 
 # A server that has just learnt a kind, or has much to do, asks to come again; that is no answer to our question.
 BUSY = (429, 503, 504)
