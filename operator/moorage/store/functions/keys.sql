@@ -48,6 +48,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = money, pg_temp AS $$
     UNION ALL
     SELECT 'domain', d.uid, 'domain', d.uid::text, 'sealed_key', d.sealed_key
     FROM moorage.domain d WHERE d.tenant_uid = of_owner AND d.key_version = of_version
+    UNION ALL
+    SELECT 'acme_account', a.id, 'acme_account', a.directory, 'sealed_key', a.sealed_key
+    FROM moorage.acme_account a WHERE a.owner = of_owner AND a.key_version = of_version
     LIMIT rows_max
 $$;
 
@@ -60,6 +63,7 @@ DECLARE
     snapshots bigint;
     attempts  bigint;
     domains   bigint;
+    accounts  bigint;
 BEGIN
     WITH fresh AS (
         SELECT s.id, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
@@ -79,8 +83,14 @@ BEGIN
         FOR NO KEY UPDATE OF d SKIP LOCKED)
     UPDATE moorage.domain d SET sealed_key = f.after FROM fresh f WHERE d.uid = f.uid;
     GET DIAGNOSTICS domains = ROW_COUNT;
-    PERFORM moorage.note_keys(who, 'Resealed', of_owner, new_version::text, snapshots + attempts + domains);
-    RETURN snapshots + attempts + domains;
+    WITH fresh AS (
+        SELECT a.id, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
+        JOIN moorage.acme_account a ON a.id = f.id AND a.sealed_key = f.before WHERE f.stored_in = 'acme_account'
+        FOR NO KEY UPDATE OF a SKIP LOCKED)
+    UPDATE moorage.acme_account a SET sealed_key = f.after FROM fresh f WHERE a.id = f.id;
+    GET DIAGNOSTICS accounts = ROW_COUNT;
+    PERFORM moorage.note_keys(who, 'Resealed', of_owner, new_version::text, snapshots + attempts + domains + accounts);
+    RETURN snapshots + attempts + domains + accounts;
 END $$;
 
 -- Destroys an old version; false, and nothing done, while it is the newest or anything is sealed with it.

@@ -20,9 +20,15 @@ CREATE TABLE moorage.certificate_revocation (
 );
 
 CREATE TABLE moorage.acme_account (
-    directory  text PRIMARY KEY,        -- the address of the authority
-    sealed_key bytea NOT NULL,          -- sealed with the platform's key
-    uri        text                     -- the authority's name of the account; NULL: not registered yet
+    directory   text PRIMARY KEY,       -- the address of the authority
+    id          uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
+    owner       uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',  -- whose key seals: the platform's
+    sealed_key  bytea NOT NULL,
+    key_version integer GENERATED ALWAYS AS (
+        CASE WHEN length(sealed_key) > 3 AND get_byte(sealed_key, 0) = 2
+             THEN get_byte(sealed_key, 1) * 256 + get_byte(sealed_key, 2) END) STORED,
+    uri         text,                   -- the authority's name of the account; NULL: not registered yet
+    CONSTRAINT acme_account_sealed_with FOREIGN KEY (owner, key_version) REFERENCES moorage.owner_key
 );
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON moorage.certificate_attempt, moorage.certificate_revocation TO moorage_app;
