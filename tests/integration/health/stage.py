@@ -201,6 +201,10 @@ class _One:
         """It."""
         return self.only
 
+    def domains_of(self, *_: str) -> list[Key]:
+        """No host name leads to it."""
+        return []
+
 
 def _agent(uid: str, **spec: Any) -> Agent:
     made = factories.agent(status={"observedGeneration": 1}, **spec)

@@ -59,7 +59,11 @@ class Client:
 
     def last(self) -> Diary:
         """Where the predecessor was."""
-        lines = self.diary.read_text().splitlines() if self.diary.exists() else []
+        text = self.diary.read_text() if self.diary.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:  # killed in the midst of a line: it was never written, and the next must not be glued to it
+            os.truncate(self.diary, len(whole.encode()))
+        lines = whole.splitlines()
         return Diary(**json.loads(lines[-1])) if lines else Diary()
 
     def next_step(self, diary: Diary) -> tuple[Step | None, Diary]:

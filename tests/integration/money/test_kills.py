@@ -4,9 +4,11 @@
 """
 
 import asyncio
+import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from dev.postgres import Postgres
 from moorage.store.migrate import migrate
 from tests.integration.money import kills
+from tests.integration.money.kill_client import Client, Diary
 
 pytestmark = pytest.mark.postgres
 
@@ -42,3 +45,10 @@ def test_clients_and_servers_that_are_killed_lose_and_double_nothing(durable: Po
     assert (account.kills, account.crashes) == (KILLS, KILLS // KILLS_PER_CRASH)
     assert account.inside_a_call > KILLS // 10, "most clients died before their first call"
     print(account)  # noqa: T201
+
+
+def test_a_line_that_a_kill_cut_off_was_never_written(tmp_path: Path) -> None:
+    client = Client("a", "", (), {}, tmp_path)
+    client.diary.write_text(json.dumps(asdict(Diary(step=3))) + "\n" + '{"step": 4, "cou')
+    assert client.last().step == 3
+    assert client.diary.read_text().endswith("}\n")

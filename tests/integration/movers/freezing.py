@@ -179,6 +179,10 @@ class _Only:
         """It."""
         return self.stage.agent
 
+    def domains_of(self, *_: str) -> list[Any]:
+        """No host name leads to it."""
+        return []
+
 
 @asynccontextmanager
 async def opened(world: World) -> AsyncIterator[Story]:
