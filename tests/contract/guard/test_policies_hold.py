@@ -164,8 +164,8 @@ REFUSED: dict[str, tuple[str, Try]] = {
         "managed-objects", replace(ROUTE, "/spec/rules/0/host", "bank.example")),
     "another certificate for our route": (
         "managed-objects", patch(CERTIFICATE_SECRET, {"data": {"tls.key": "AAAA"}})),
-    "a waiting page elsewhere": (
-        "managed-objects", replace(WAITING, "/endpoints/0/addresses/0", "203.0.113.1")),
+    "a waiting page elsewhere": (  # either answers first
+        "managed-objects|services-lead-to-their-own-pods", replace(WAITING, "/endpoints/0/addresses/0", "203.0.113.1")),
     "addresses behind a service": (
         "services-lead-to-their-own-pods", create(scene.made("v1", "Endpoints", subsets=[
             {"addresses": [{"ip": "203.0.113.1"}], "ports": PORTS}]))),
@@ -323,9 +323,10 @@ PASSES: dict[str, tuple[Who, Try]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_even_with_every_right_nobody_makes(lived_in: Guarded, name: str) -> None:
-    policy, tried = REFUSED[name]
+    policies, tried = REFUSED[name]
     status, answer = tried(lived_in, ADMINISTRATOR)
-    assert (status, f"'moorage-{policy}'" in answer["message"]) == (403, True), answer
+    named = any(f"'moorage-{policy}'" in answer["message"] for policy in policies.split("|"))
+    assert (status, named) == (403, True), answer
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -31,7 +31,7 @@ CALLS = {
 READS_OF_THE_HOUSE = {
     "moorage_gateway": set(),
     "moorage_read": {"leader"},
-    "moorage_verify": {"agent", "leader", "notice", "purge_audit"},
+    "moorage_verify": {"agent", "claim", "leader", "notice", "purge_audit"},
 }
 
 
