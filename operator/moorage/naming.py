@@ -77,7 +77,6 @@ def build(ground: Ground, offer: DomainOffer | None, services: NameServices | No
             quarantine=quarantine, why=why,
         )  # fmt: skip
         return Naming(reconciles={"Domain": unnamed.reconcile}, steps={})
-
     zones = services.keeper(offer, epoch=lambda: ground.epoch.current, ring=ground.ring)
     issuers = certificate_issuers.offered(
         settings, services, zone=offer.zone, database=ground.database, keyring=ground.keyring,
@@ -108,8 +107,8 @@ def assemble(
     months = DomainMonths(rows=DomainMonthRows(ground.database), unpaid_days=settings.domain_unpaid_days)
     actuator = DomainActuator(
         client=ground.client, applier=ground.applier, objects=ground.objects, domains=domains, zones=zones,
-        certificates=certificates,
-        routes=routes, proofs=proofs, months=months, offer=offer, epoch=ground.epoch, ring=ground.ring,
+        certificates=certificates, routes=routes, proofs=proofs, months=months, offer=offer, epoch=ground.epoch,
+        ring=ground.ring,
         names_max=settings.domains_per_tenant, quarantine=timedelta(days=settings.domain_quarantine_days),
     )  # fmt: skip
     controller = DomainController(

@@ -115,7 +115,8 @@ def _active(record: DomainRecord, desired: Desired, seen: DomainSeen) -> Decisio
     if desired.problem is None:
         effects += [do.KeepName(), do.KeepCertificate()]
     # One that is of another issuer, or has run out, serves until a better one is there.
-    if seen.certificate.sight in (Sight.THERE, Sight.DIFFERENT):
+    # Where nobody knows how the agent stands, its route is left as it is.
+    if seen.certificate.sight in (Sight.THERE, Sight.DIFFERENT) and seen.agent_ready is not None:
         effects.append(do.ApplyRoute(away=is_away(record, seen)))
     return Decision(record=record, effects=tuple(effects), wait_seconds=wait)
 

@@ -112,14 +112,6 @@ class Domains:
         )
         return [(row["uid"], row["namespace"], row["name"]) for row in rows]
 
-    async def of_agent(self, namespace: str, agent_name: str) -> list[str]:
-        """The names of the Domains that lead to an agent."""
-        rows = await self._database.rows(
-            "SELECT name FROM moorage.domain WHERE namespace = $1 AND agent_name = $2 AND deleted_at IS NULL",
-            *(namespace, agent_name),
-        )
-        return [row["name"] for row in rows]
-
 
 def _record(row: Any) -> DomainRecord:  # Any: asyncpg.Record, whose columns are those of _SELECT
     return DomainRecord(

@@ -116,6 +116,13 @@ def test_an_unpaid_name_works_until_it_is_released() -> None:
     assert told(released)["Ready"] == "False/DomainReleased"
 
 
+@pytest.mark.parametrize(("ready", "routes"), [(True, [False]), (False, [True]), (None, [])])
+def test_a_failed_look_at_the_agent_moves_no_route(ready: bool | None, routes: list[bool]) -> None:
+    seen = replace(GOOD, agent_ready=ready)
+    decision = lifecycle.transition(factories.domain_record(), lifecycle.Desired(deleting=False, problem=None), seen)
+    assert [effect.away for effect in decision.effects if isinstance(effect, do.ApplyRoute)] == routes
+
+
 def test_nothing_is_set_up_before_the_first_month_is_paid() -> None:
     record = factories.domain_record(paid=Paid(until=None, unpaid_since=NOW, release_at=NOW + timedelta(days=7)))
     assert told(record)["Ready"] == "False/DomainUnpaid"
