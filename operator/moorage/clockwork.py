@@ -55,7 +55,7 @@ from moorage.store.leases import Reservations
 from moorage.store.ledger import Ledger, LedgerRefusal
 from moorage.store.meters import Meters
 from moorage.store.movers import Movers
-from moorage.store.outbox import CHANNEL, Outbox
+from moorage.store.outbox import Outbox
 from moorage.store.overview import Overviews
 from moorage.store.payments import Payments
 from moorage.store.wallets import Wallets
@@ -115,7 +115,6 @@ async def start(op: Operation) -> list[Task]:
     payments = ApplyPayments(Deposits(Payments(op.database), tills={}), op.metrics)
     credit = KeepCredit(Wallets(op.database))
     books = ProveBooks(op.proof, op.witness, op.metrics, lambda: op.epoch.current)
-    await op.database.listen(CHANNEL, wakeups.notified)
     work = {
         "keep_lease": KeepLease(op.leadership, lambda: op.epoch.current).renew,
         "prove_nodes": ProveNodes(op.ledger, op.world.node_proofs, lambda: op.epoch.current).prove,

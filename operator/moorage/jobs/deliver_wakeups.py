@@ -17,12 +17,9 @@ class DeliverWakeups:
         self._ring = ring
         self._hint = asyncio.Event()
 
-    def notified(self) -> None:
-        """Somebody wrote to the outbox."""
-        self._hint.set()
-
     async def deliver(self) -> float:
         """Ring for one batch, then wait for a hint or the poll."""
+        await self._outbox.listen(self._hint.set)
         self._hint.clear()
         keys = await self._outbox.take()
         for key in keys:

@@ -51,7 +51,8 @@ def translated_errors() -> Any:
         if isinstance(error, asyncpg.DataCorruptedError | asyncpg.IndexCorruptedError):
             raise Unavailable(DAMAGED) from error
         raise
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    # The last is what the driver says to whoever uses a connection whose server has just taken its leave.
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise Unavailable("the database cannot be reached") from error
 
 
@@ -64,7 +65,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
-        self._listening: list[Any] = []  # Any: the pool's proxies of connections
+        self._listening: dict[str, Any] = {}  # by channel; Any: the pool's proxies of connections
 
     @classmethod
     async def connect(cls, url: str, *, size_max: int = 8, role: str = APP_ROLE) -> "Database":
@@ -72,7 +73,8 @@ class Database:
         with translated_errors():
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                init_size=1,  # one connection shows whether the address is right
+                min_size=0,  # a call that fails says more than a keeper of connections that tries again and logs
                 max_size=size_max,
                 server_settings={**SESSION, "role": role},
                 command_timeout=35,
@@ -83,7 +85,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections, waiting a moment for calls that run."""
-        for connection in self._listening:  # held for good: the pool would wait for them for ever
+        for connection in [*self._listening.values()]:  # held for good: the pool would wait for them for ever
             connection.terminate()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -120,8 +122,18 @@ class Database:
                 yield connection
 
     async def listen(self, channel: str, notified: Callable[[], None]) -> None:
-        """Call `notified` whenever the channel rings, until the pool is closed; a hint only, it may be lost."""
+        """Call `notified` whenever the channel rings; a hint only, it may be lost.
+
+        One listener a channel, on a connection of its own. Called again, it listens again if that connection was lost.
+        """
+        if channel in self._listening:
+            return
         with translated_errors():
             connection = await self._pool.acquire()
-            self._listening.append(connection)
-            await connection.add_listener(channel, lambda *_: notified())
+            try:
+                await connection.add_listener(channel, lambda *_: notified())
+                connection.add_termination_listener(lambda _: self._listening.pop(channel, None))
+                self._listening[channel] = connection
+            finally:
+                if channel not in self._listening:
+                    await self._pool.release(connection)

@@ -1,5 +1,7 @@
 """The outbox: wake-ups written in the transaction that made them necessary."""
 
+from collections.abc import Callable
+
 from moorage.model.names import Key
 from moorage.store.database import Database
 
@@ -12,6 +14,10 @@ class Outbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def listen(self, notified: Callable[[], None]) -> None:
+        """Call `notified` for each new wake-up; called again, it listens again if the connection was lost."""
+        await self._database.listen(CHANNEL, notified)
 
     async def take(self) -> list[Key]:
         """Mark a batch as sent and return whom it concerns.

@@ -6,7 +6,6 @@ cut all invariants are asked, and ledger and model are compared.
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -42,7 +41,7 @@ class Cutter:
 
     def __init__(self, stage: Stage, proxy: WireProxy, url: str) -> None:
         self.stage, self.proxy = stage, proxy
-        self.url = re.sub(r"@[^/]+/", f"@127.0.0.1:{proxy.port}/", url) + "?sslmode=disable"
+        self.url = proxy.url(url)
         self.tried: Counter[str] = Counter()
         self.next_cut: Counter[str] = Counter()
         self.cuts: Counter[str] = Counter()

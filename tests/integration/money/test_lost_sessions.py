@@ -7,16 +7,20 @@ import sys
 import asyncpg
 import pytest
 
+from dev.postgres import Postgres
 from moorage.jobs.deliver_wakeups import DeliverWakeups
+from moorage.model.errors import Unavailable
 from moorage.model.names import Key
 from moorage.store.database import READ_ROLE, SESSION, Database
-from moorage.store.outbox import CHANNEL, Outbox
+from moorage.store.outbox import Outbox
 from tests.integration.money import stage as stages
+from tests.integration.money import wire_proxy
 from tests.integration.money.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
 
 CREDITS = 1_500
+LOOKS = 50
 BALANCES = "SELECT id, balance_micros FROM money.wallet"
 PAGES = "SELECT pg_relation_size('money.wallet') / 8192"
 # Each in a transaction of its own, since what one transaction leaves behind is not cleaned up before it ends.
@@ -28,6 +32,8 @@ DO $$ BEGIN
     END LOOP;
 END $$
 """
+
+LISTENER = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'listen%'"
 
 # The application's own session, only less patient, stopped after it has moved money and before it has committed.
 STOPPED = """
@@ -72,17 +78,61 @@ async def test_a_wakeup_arrives_by_the_poll_when_the_listening_connection_is_dea
     database = await Database.connect(database_url, size_max=2)
     rung: asyncio.Queue[Key] = asyncio.Queue()
     wakeups = DeliverWakeups(Outbox(database), lambda key, _: rung.put_nowait(key))
-    listener = await asyncpg.connect(database_url)
-    await listener.add_listener(CHANNEL, lambda *_: wakeups.notified())
-    assert await world.sql.fetchval("SELECT pg_terminate_backend($1)", listener.get_server_pid())
-    await world.grant(5)
     delivering = asyncio.ensure_future(wakeups.deliver())
     async with asyncio.timeout(stages.GONE_SECONDS_MAX):
+        while (listener := await world.sql.fetchval(LISTENER)) is None:
+            pass
+        assert await world.sql.fetchval("SELECT pg_terminate_backend($1)", listener)
+        await world.grant(5)
+        await delivering
+        await wakeups.deliver()
         assert (await rung.get()).name == "acme"
-    delivering.cancel()
-    await asyncio.gather(delivering, return_exceptions=True)
     await database.close()
-    listener.terminate()
+
+
+async def test_a_listening_connection_that_dies_is_replaced(world: World, database_url: str) -> None:
+    await world.wallet()
+    database = await Database.connect(database_url, size_max=2)
+    outbox, heard = Outbox(database), asyncio.Event()
+    await outbox.listen(heard.set)
+    dead = await world.sql.fetchval(LISTENER)
+    assert await world.sql.fetchval("SELECT pg_terminate_backend($1)", dead)
+    async with asyncio.timeout(stages.GONE_SECONDS_MAX):
+        while await world.sql.fetchval(LISTENER) in {dead, None}:
+            await outbox.listen(heard.set)
+        await world.grant(5)
+        await heard.wait()
+    await database.close()
+
+
+async def test_a_pool_whose_listening_connection_died_closes(world: World, database_url: str) -> None:
+    database = await Database.connect(database_url, size_max=2)
+    await Outbox(database).listen(lambda: None)
+    dead = await world.sql.fetchval(LISTENER)
+    assert await world.sql.fetchval("SELECT pg_terminate_backend($1)", dead)
+    async with asyncio.timeout(stages.GONE_SECONDS_MAX):
+        while await world.sql.fetchval(LISTENER) == dead:
+            pass
+    assert await database.value("SELECT 1") == 1
+    await database.close()
+
+
+async def test_a_server_that_takes_its_leave_between_two_statements_is_away_and_no_bug(
+    database_url: str, postgres: Postgres
+) -> None:
+    """The driver has read the goodbye of a stopping server, and has not yet seen the connection end."""
+    async with wire_proxy.in_front_of(postgres.host, postgres.port) as proxy:
+        database = await Database.connect(proxy.url(database_url), size_max=1)
+
+        async def meanwhile() -> None:
+            async with database.transaction():
+                proxy.take_leave()
+                for _ in range(LOOKS):  # of the loop, until it has read what was sent
+                    await asyncio.sleep(0)
+
+        with pytest.raises(Unavailable):
+            await meanwhile()
+        await database.close()
 
 
 async def test_a_wakeup_that_commits_after_a_later_one_is_delivered_all_the_same(

@@ -6,6 +6,7 @@ without a type; the client must not ask for TLS. Messages of both directions sha
 
 import asyncio
 import contextlib
+import re
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -32,7 +33,12 @@ class WireProxy:
     """By which the server knows the connections that came through here."""
     _messages_left: int | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _clients: set[asyncio.StreamWriter] = field(default_factory=set)
     _pumps: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def url(self, url: str) -> str:
+        """The same database by way of this proxy."""
+        return re.sub(r"@[^/]+/", f"@127.0.0.1:{self.port}/", url) + "?sslmode=disable"
 
     def arm(self, messages: int) -> None:
         """Let so many more messages pass, in either direction, then cut."""
@@ -42,12 +48,21 @@ class WireProxy:
         """Pass everything on."""
         self._messages_left = None
 
+    def take_leave(self) -> None:
+        """Say to every client what a server that stops says to an idle one, and keep the connection open."""
+        said = b"".join(
+            b"%c%s\0" % field for field in ((b"S", b"FATAL"), (b"V", b"FATAL"), (b"C", b"57P01"), (b"M", b""))
+        )
+        for writer in self._clients:
+            writer.write(HEADER.pack(b"E", LENGTH.size + len(said) + 1) + said + b"\0")
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client."""
         behind_reader, behind_writer = await asyncio.open_connection(self.server_host, self.server_port)
         self.ports.add(behind_writer.get_extra_info("sockname")[1])
         both = {writer, behind_writer}
         self._writers |= both
+        self._clients.add(writer)
         pumps = [
             asyncio.create_task(self._pump(reader, behind_writer, ">", typed=False)),
             asyncio.create_task(self._pump(behind_reader, writer, "<", typed=True)),
@@ -62,6 +77,7 @@ class WireProxy:
         for one in both:
             one.transport.abort()
         self._writers -= both
+        self._clients.discard(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str, *, typed: bool) -> None:
         with contextlib.suppress(Cut, OSError, asyncio.IncompleteReadError):
