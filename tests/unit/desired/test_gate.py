@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests import factories
 
 DEADLINE_SECONDS = 60
 GIVES_UP = "SECONDS < 30"
+PATIENCE = "patience=0.2"
+# For a test in which there is an answer: a machine that is busy for a moment is no closed network.
+PATIENT = "patience=30"
 
 
 @contextlib.contextmanager
@@ -45,12 +49,13 @@ def refusing() -> int:
 
 @contextlib.contextmanager
 def started(
-    folder: Path, *, api: int, names: int, seconds: int = DEADLINE_SECONDS
+    folder: Path, *, api: int, names: int, seconds: int = DEADLINE_SECONDS, patience: str = PATIENCE
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The gate, with the API server and the name service on ports of this machine."""
     (folder / "resolv.conf").write_text("search mn-acme.svc.cluster.local\nnameserver 127.0.0.1\noptions ndots:5\n")
     script = gate.SCRIPT.replace("/etc/resolv.conf", str(folder / "resolv.conf"))
     script = script.replace('"$names" 53', f'"$names" {names}').replace(GIVES_UP, f"SECONDS < {seconds}")
+    script = script.replace(PATIENCE, patience)
     told = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api)}
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
@@ -66,9 +71,9 @@ def started(
     assert (folder / "said").read_text() == ""
 
 
-def ends(folder: Path, **places: int) -> int:
+def ends(folder: Path, *, api: int, names: int, **changes: Any) -> int:  # Any: what `started` takes
     """How the gate ends."""
-    with started(folder, **places) as process:
+    with started(folder, api=api, names=names, **changes) as process:
         return process.wait(timeout=DEADLINE_SECONDS)
 
 
@@ -83,7 +88,11 @@ def test_it_opens_where_the_api_server_is_silent(tmp_path: Path) -> None:
 
 
 def test_it_stays_closed_while_the_api_server_answers_and_opens_afterwards(tmp_path: Path) -> None:
-    with listener() as names, listener() as api, started(tmp_path, api=_port(api), names=_port(names)) as process:
+    with (
+        listener() as names,
+        listener() as api,
+        started(tmp_path, api=_port(api), names=_port(names), patience=PATIENT) as process,
+    ):
         for _ in range(5):  # it tries again and again
             api.accept()[0].close()
         assert process.poll() is None
@@ -94,7 +103,8 @@ def test_it_stays_closed_while_the_api_server_answers_and_opens_afterwards(tmp_p
 @pytest.mark.parametrize("heard", [True, False], ids=["the name service answers", "the name service is not there"])
 def test_it_gives_up_on_a_network_that_stays_open(tmp_path: Path, heard: bool) -> None:
     with listener() as names, listener(backlog=512) as api:
-        assert ends(tmp_path, api=_port(api), names=_port(names) if heard else refusing(), seconds=1) == 1
+        place = _port(names) if heard else refusing()
+        assert ends(tmp_path, api=_port(api), names=place, seconds=1, patience=PATIENT) == 1
 
 
 def test_it_waits_long_for_an_answer_where_nothing_says_that_the_network_is_up(tmp_path: Path) -> None:
@@ -115,6 +125,7 @@ def test_it_asks_for_nothing_that_the_agent_does_not_have_and_replaces_nothing_t
 
 def test_the_time_it_takes_to_give_up_is_the_one_that_is_replaced_here() -> None:
     assert GIVES_UP in gate.SCRIPT
+    assert PATIENCE in gate.SCRIPT
     assert '"$names" 53' in gate.SCRIPT
 
 
