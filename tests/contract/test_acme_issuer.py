@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from moorage.model.domain import Issuer
-from moorage.model.errors import Permanent, Transient, Unavailable
+from moorage.model.errors import NotAsked, Permanent, Transient, Unavailable
 from moorage.model.reasons import Reason
 from moorage.providers.acme_issuer import AcmeIssuer
 from moorage.providers.acme_ports import AcmeAccount
@@ -165,6 +165,24 @@ async def test_a_proof_that_fails_is_a_refusal_and_leaves_nothing_behind(stage: 
         await stage.issuer(board=liar).issue(request.hostname, request.pem, delegation=None)
     assert refused.value.reason is Reason.CERTIFICATE_REFUSED
     assert stage.names.shown == {}
+
+
+class Closed(DnsChallenges):
+    """A zone whose provider is not to be asked now."""
+
+    async def present(self, name: str, text: str) -> None:
+        """Nobody hears of it."""
+        raise NotAsked("closed", wait_seconds=300)
+
+
+async def test_an_order_whose_text_cannot_be_shown_was_an_attempt(stage: Stage) -> None:
+    here = ("127.0.0.1", stage.names.port)
+    request = SigningRequest("bot.agents.example")
+    closed = Closed(ZONE, provider=stage.names, mark="moorage/test", resolvers=[here])
+    with pytest.raises(Transient) as put_off:
+        await stage.issuer(board=closed).issue(request.hostname, request.pem, delegation=None)
+    assert not isinstance(put_off.value, NotAsked), "the authority has the order"
+    assert put_off.value.retry_after_seconds == 300
 
 
 @pytest.mark.parametrize("path", ["/sign-me-up", "/order-plz", "/chalZ/", "/finalize-order/", "/certZ/"])

@@ -3,6 +3,7 @@
 MoorageError
 ├── Permanent        a wish that cannot be fulfilled: a condition or a 4xx answer, never retried
 ├── Transient        the world is in the way: retried with a bound
+│   ├── NotAsked     we asked nobody, and say when we may
 │   └── Unavailable  a service we depend on does not answer (database, API server, object store)
 │       └── HistoryInDoubt  the database went back in time: a person decides
 └── LostLeadership   another process leads: this one must stop at once
@@ -29,6 +30,14 @@ class Transient(MoorageError):
     def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class NotAsked(Transient):
+    """Nothing was sent, since a limit allows no call now. Whoever counts attempts has made none."""
+
+    def __init__(self, detail: str, *, wait_seconds: float) -> None:
+        super().__init__(detail, retry_after_seconds=wait_seconds)
+        self.wait_seconds = wait_seconds
 
 
 class Unavailable(Transient):

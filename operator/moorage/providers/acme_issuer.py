@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 
-from moorage.model.errors import MoorageError, Permanent, Transient
+from moorage.model.errors import MoorageError, NotAsked, Permanent, Transient
 from moorage.model.reasons import Reason
 from moorage.providers.acme_ports import AccountUnknown, AcmeAccounts, ChallengeBoard
 from moorage.providers.ports import SignedCertificate
@@ -76,7 +76,10 @@ class AcmeIssuer:
     async def _show(self, shown: contextlib.AsyncExitStack, name: str, text: str) -> None:
         """Present a text until the stack is closed, and wait until it can be seen: a challenge that fails counts."""
         shown.push_async_callback(self._remove, name, text)  # first: an answer may be lost
-        await self._board.present(name, text)
+        try:
+            await self._board.present(name, text)
+        except NotAsked as error:  # the provider of the zone was not; but the authority has the order
+            raise Transient("the challenge cannot be shown", retry_after_seconds=error.wait_seconds) from error
         try:
             async with asyncio.timeout(SHOWN_SECONDS_MAX):
                 while not await self._board.shows(name, text):  # noqa: ASYNC110  # nobody rings when a zone has it

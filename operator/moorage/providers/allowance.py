@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from moorage.model.errors import Transient
+from moorage.model.errors import NotAsked
 
 CLOSED_SECONDS = 300.0  # where the provider says "enough" and not for how long: its longest window
 PAUSE_SECONDS = 0.01  # a rest that is rounded to nothing would never end
@@ -37,16 +37,16 @@ class Allowance:
         self._clock = clock
 
     def take(self, urgency: Urgency) -> None:
-        """One call; raises Transient with the seconds after which there will be one."""
+        """One call; raises NotAsked with the seconds after which there will be one."""
         if (seconds := self._wait_seconds(urgency)) > 0:
-            raise Transient("no call to the provider is left", retry_after_seconds=seconds)
+            raise NotAsked("no call to the provider is left", wait_seconds=seconds)
         self._left -= 1
 
     async def room(self, urgency: Urgency) -> None:
-        """Wait until there is a call, for whoever waits in a queue of its own anyway; raises Transient when closed."""
+        """Wait until there is a call, for whoever waits in a queue of its own anyway; raises NotAsked when closed."""
         while (seconds := self._wait_seconds(urgency)) > 0:
             if self._closed_until > self._clock():
-                raise Transient("the provider asked for patience", retry_after_seconds=seconds)
+                raise NotAsked("the provider asked for patience", wait_seconds=seconds)
             await asyncio.sleep(max(seconds, PAUSE_SECONDS))
 
     def _wait_seconds(self, urgency: Urgency) -> float:

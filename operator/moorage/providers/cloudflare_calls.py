@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from moorage.model.errors import Permanent, Transient, Unavailable
+from moorage.model.errors import NotAsked, Permanent, Transient, Unavailable
 from moorage.model.reasons import Reason
 from moorage.observability import Metrics
 from moorage.providers.allowance import CLOSED_SECONDS, Allowance, Urgency
@@ -121,7 +121,7 @@ class CloudflareCalls:
     ) -> T:
         """The result of one call. `lacks` is the reason that says which right it needs.
 
-        Raises Refused, Permanent, Transient or Unavailable; never returns for an answer that says nothing.
+        Raises NotAsked, Refused, Permanent, Transient or Unavailable; never returns for an answer that says nothing.
         """
         found = await self._whole(call, answer, method, urgency=urgency, lacks=lacks, **asked)
         if found.result is None:
@@ -210,7 +210,10 @@ class CloudflareCalls:
         client = self.client()
         if str(client.api_token).startswith(OF_AN_ACCOUNT):
             return True
-        self.allowance.take(Urgency.REMOVE)
+        try:
+            self.allowance.take(Urgency.REMOVE)
+        except NotAsked as error:  # not this question; but the call that led to it was made
+            raise Transient("a refusal is not explained", retry_after_seconds=error.wait_seconds) from error
         status, headers, _ = await self._sent("verify_token", self._verify, {})
         self.allowance.note(status, headers)
         self._metrics.dns_calls.labels("verify_token", _kind(status)).inc()

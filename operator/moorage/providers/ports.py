@@ -202,7 +202,10 @@ class SignedCertificate:
 
 
 class CertificateIssuer(Protocol):
-    """Signs certificates for host names whose owner was checked before. Raises Transient, Unavailable or Permanent."""
+    """Signs certificates for host names whose owner was checked before. Raises Transient, Unavailable or Permanent.
+
+    NotAsked only where the issuer has heard nothing at all.
+    """
 
     async def issue(self, hostname: str, csr_pem: bytes, *, delegation: str | None) -> SignedCertificate:
         """A certificate for exactly this name.

@@ -11,7 +11,7 @@ from moorage.lifecycle.certificate import AFTER_TROUBLE
 from moorage.model.domain import Issuer
 from moorage.model.domain_record import DomainRecord
 from moorage.model.domain_seen import Owner, Thing
-from moorage.model.errors import LostLeadership, MoorageError, Permanent, Transient
+from moorage.model.errors import LostLeadership, MoorageError, NotAsked, Permanent, Transient
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
 from moorage.model.reasons import Reason
@@ -165,6 +165,9 @@ class Certificates:
         try:
             signed = await self._signed(wish.issuer, record, request)
             facts = request.checked(signed, wish.issuer, record.now)
+        except NotAsked as closed:
+            self._tell(wish, Reason.PROVIDER_UNREACHABLE)
+            return await self._rows.not_made(epoch=self._epoch(), uid=uid, wait_seconds=closed.wait_seconds)
         except Permanent as refusal:
             return await self._failed(wish, refusal.reason, 0.0)
         except Transient as trouble:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from moorage.model.errors import Permanent, Transient, Unavailable
+from moorage.model.errors import NotAsked, Permanent, Transient, Unavailable
 from moorage.model.reasons import Reason
 
 REFUSED_SECONDS = 60.0  # a person must act; the token is read again
@@ -47,6 +47,6 @@ class Patience:
             self._until = now + REFUSED_SECONDS
             return
         self.problem = Reason.PROVIDER_UNREACHABLE
-        self._failures += 1
+        self._failures += not isinstance(error, NotAsked)
         said = None if isinstance(error, Unavailable) else error.retry_after_seconds
         self._until = now + (said or min(MOST_SECONDS, FIRST_SECONDS * 2 ** min(self._failures - 1, 8)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from moorage.lifecycle.certificate import AFTER_REVOCATION
 from moorage.model.domain import Issuer
-from moorage.model.errors import Permanent, Transient
+from moorage.model.errors import NotAsked, Permanent, Transient
 from moorage.observability import Metrics
 from moorage.providers.ports import CertificateIssuer
 from moorage.store.certificates import CertificateRows, Revocation
@@ -35,7 +35,10 @@ class Revocations:
         self._metrics = metrics
 
     async def work(self) -> None:
-        """Ask for what is due; a failure is tried again, less and less often, until the certificate is over."""
+        """Ask for what is due; a failure is tried again, less and less often, until the certificate is over.
+
+        Raises NotAsked where an issuer may not be asked now.
+        """
         for gone in await self._rows.forget_over(epoch=self._epoch(), failures_max=FAILURES_MAX):
             log.warning("a certificate was never revoked", extra={"certificate": gone})
         while due := await self._rows.revocations(BATCH):
@@ -60,6 +63,8 @@ class Revocations:
         try:
             async with asyncio.timeout(CALL_SECONDS_MAX):
                 await issuer.revoke(one.certificate_id, one.chain_pem)
+        except NotAsked:  # that is no failure: all wait for the next look
+            raise
         except (Permanent, Transient, TimeoutError) as error:
             log.warning(
                 "a certificate was not revoked", extra={"certificate": one.certificate_id, "why": type(error).__name__}

@@ -28,6 +28,12 @@ UPDATE moorage.certificate_attempt SET reason = $3,
 FROM moorage.require_epoch($1) WHERE domain_uid = $2
 RETURNING extract(epoch FROM retry_at)::double precision - money.clock()
 """
+# What was noted before is taken back, all but the time: the next one is as patient as this one would have been.
+_NOT_MADE = """
+UPDATE moorage.certificate_attempt SET failures = failures - 1, reason = $3,
+    retry_at = to_timestamp(money.clock() + $4)
+FROM moorage.require_epoch($1) WHERE domain_uid = $2
+"""
 # Only what is still held gets a certificate: one that comes after its Domain was given up goes back to its issuer.
 _KEEP = """
 WITH kept AS (
@@ -118,6 +124,11 @@ class CertificateRows:
             _FAIL, epoch, uid, reason.value, first_seconds, max_seconds, least_seconds
         )
         return seconds or 0.0
+
+    async def not_made(self, *, epoch: int, uid: str, wait_seconds: float) -> float:
+        """Take back the attempt that `begin` noted: nobody was asked, and it may begin again so much later."""
+        await self._database.run(_NOT_MADE, epoch, uid, Reason.PROVIDER_UNREACHABLE.value, wait_seconds)
+        return wait_seconds
 
     async def keep(self, *, epoch: int, uid: str, kept: KeptCertificate) -> bool:
         """Keep a certificate in the place of the last one; False: the Domain was given up, and nothing is kept."""

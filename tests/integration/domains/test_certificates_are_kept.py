@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from moorage.lifecycle import certificate as rules
 from moorage.model.domain import Issuer
 from moorage.model.domain_seen import Sight
-from moorage.model.errors import LostLeadership, Permanent, Transient, Unavailable
+from moorage.model.errors import LostLeadership, NotAsked, Permanent, Transient, Unavailable
 from moorage.model.reasons import Reason
+from moorage.services.revocations import FAILURES_MAX
 from tests.integration.domains.certified import ISSUER, Certified
 from tests.integration.domains.registry import Registry
 
@@ -161,6 +162,26 @@ async def test_leaders_that_follow_one_another_ask_no_more_than_one_that_stays(
     assert len(stage.authority.asked) == 1
 
 
+async def test_an_attempt_that_could_not_be_made_is_none(stage: Certified) -> None:
+    uid = await stage.active()
+    for closings in (5, 3):  # the pause after a refusal grows with refusals only
+        stage.authority.trouble = NotAsked("closed", wait_seconds=300)
+        for _ in range(closings):
+            seen = await stage.look(uid)
+            assert (seen.sight, seen.problem) == (Sight.UNDER_WAY, Reason.PROVIDER_UNREACHABLE)
+            asked = len(stage.authority.asked)
+            await stage.later(seconds=299)
+            await stage.look(uid)
+            assert len(stage.authority.asked) == asked, "earlier than was said"
+            await stage.later(seconds=1)
+        stage.authority.trouble = Permanent(Reason.CERTIFICATE_REFUSED)
+        await stage.look(uid)
+        await stage.later(seconds=rules.AFTER_REFUSAL.first_seconds * 2)
+    stage.authority.trouble = None
+    await stage.look(uid)
+    assert (await stage.record(uid)).certificate is not None
+
+
 async def _would_ask(stage: Certified) -> bool:
     """Whether the database lets the next attempt begin by now; asked seldom, or the test takes minutes."""
     if int(stage.now_s) % 10:
@@ -199,6 +220,22 @@ async def test_what_is_given_up_is_forgotten_at_once_and_revoked_in_time(stage: 
     assert stage.authority.revoked == [kept]
     assert await stage.registry.world.sql.fetchval("SELECT count(*) FROM moorage.certificate_revocation") == 0
     assert (stage.counted("not_revoked"), stage.counted("revoked")) == (3, 1)
+
+
+async def test_a_revocation_that_nobody_heard_of_is_no_failure(stage: Certified) -> None:
+    uid = await stage.active()
+    kept = (await stage.look(uid)).id
+    await stage.state(uid, "Releasing")
+    await stage.keeper.revoke(await stage.record(uid))
+    stage.authority.trouble = NotAsked("closed", wait_seconds=300)
+    for _ in range(FAILURES_MAX + 1):  # after so many failures it would be given up
+        await stage.later(seconds=300)
+        await stage.keeper.step()
+    stage.authority.trouble = None
+    await stage.later(seconds=300)
+    await stage.keeper.step()
+    assert stage.authority.revoked == [kept]
+    assert stage.counted("not_revoked") == 0
 
 
 async def test_one_that_has_run_out_is_not_revoked(stage: Certified) -> None:

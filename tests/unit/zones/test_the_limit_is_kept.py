@@ -5,10 +5,13 @@ import random
 import pytest
 
 from moorage.model.domain_seen import Sight
-from moorage.model.errors import Transient
+from moorage.model.errors import NotAsked, Transient, Unavailable
 from moorage.model.reasons import Reason
 from moorage.providers.allowance import Allowance, Urgency
-from tests.fakes.cloudflare.account import LIMIT, WINDOW_SECONDS
+from moorage.providers.cloudflare_origin import CloudflareOrigin
+from moorage.services.patience import Patience, ProviderFailed
+from tests.fakes.cloudflare.account import EVERYTHING, LIMIT, SSL, TOKEN, WINDOW_SECONDS
+from tests.simulation import virtual_time
 from tests.unit.zones.stage import Stage, owner, played, record
 
 SEED = 7
@@ -96,5 +99,40 @@ async def test_certificates_wait_for_room_and_not_for_a_closed_bucket(stage: Sta
         stage.allowance.take(Urgency.CERTIFICATE)
     assert 2 < stage.account.clock() - begun < 4  # ten more than were there, at 200 a minute
     stage.allowance.close(60)
-    with pytest.raises(Transient):
+    with pytest.raises(NotAsked):
         await stage.allowance.room(Urgency.CERTIFICATE)
+
+
+@played
+async def test_who_asked_nobody_is_told_from_who_was_refused_without_a_reason(stage: Stage) -> None:
+    issuer = CloudflareOrigin(stage.calls)
+    stage.allowance.close(60)
+    with pytest.raises(NotAsked) as closed:
+        await issuer.issue("bot.agents.example", b"", delegation=None)
+    assert closed.value.wait_seconds == pytest.approx(60)
+    assert not stage.account.calls
+    await virtual_time.passed(61)
+    stage.account.tokens[TOKEN] = EVERYTHING - {SSL}
+    while stage.allowance.left() >= 2:
+        stage.allowance.take(Urgency.REMOVE)
+    with pytest.raises(Transient) as refused:  # and the question why finds no call
+        await issuer.revoke("a", "")
+    assert not isinstance(refused.value, NotAsked)
+    assert stage.account.calls == {"revoke_certificate": 1}
+
+
+async def _never() -> None:
+    raise NotAsked("closed", wait_seconds=50)
+
+
+async def _fails() -> None:
+    raise Unavailable("away")
+
+
+@pytest.mark.anyio
+async def test_patience_grows_with_failures_and_not_with_calls_that_were_not_made() -> None:
+    patience = Patience()
+    for answer, seconds in ((_never, 50), (_never, 50), (_fails, 2), (_never, 50), (_fails, 4)):
+        with pytest.raises(ProviderFailed):
+            await patience.asked(answer(), lambda: 0.0, lost=lambda: None)
+        assert patience.wait_seconds(0.0) == seconds

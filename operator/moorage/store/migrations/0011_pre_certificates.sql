@@ -3,7 +3,7 @@
 -- A name whose last attempt failed, or was not seen to end; the next one waits for its time, whoever leads then.
 CREATE TABLE moorage.certificate_attempt (
     domain_uid uuid PRIMARY KEY REFERENCES moorage.domain,
-    failures   integer NOT NULL CHECK (failures > 0),
+    failures   integer NOT NULL CHECK (failures >= 0),  -- 0: it was put off before anybody was asked
     retry_at   timestamptz NOT NULL,
     reason     text                     -- how it ended; NULL: nobody saw it
 );
