@@ -102,8 +102,9 @@ def assemble(
         offer=offer, ring=ground.ring, epoch=epoch, metrics=ground.metrics, clock=ground.clock,
     )  # fmt: skip
     routes = DomainRoutes(
-        client=ground.client, world=ground.world, applier=ground.applier, secrets=TlsSecrets(ground.client), offer=offer
-    )
+        client=ground.client, world=ground.world, applier=ground.applier, offer=offer,
+        secrets=TlsSecrets(ground.client, clock=ground.clock),
+    )  # fmt: skip
     months = DomainMonths(rows=DomainMonthRows(ground.database), unpaid_days=settings.domain_unpaid_days)
     actuator = DomainActuator(
         client=ground.client, applier=ground.applier, objects=ground.objects, domains=domains, zones=zones,

@@ -1,5 +1,6 @@
 """Keyrings for tests: real sealing, and an installation's keys in memory where there is no database."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from moorage.model.sealing import WrappedKey
@@ -35,6 +36,28 @@ class MemoryKeys(OwnerKeys):
         """Keys by root key."""
         roots = [key.root_key for key in self.keys.values()]
         return {root: roots.count(root) for root in roots}
+
+
+class AwayRootKey(FileRootKey):
+    """A root key whose keeper does not answer while `failure` is set."""
+
+    failure: Exception | None = None
+    asked = 0
+
+    async def wrap(self, plain: bytes, context: Mapping[str, str]) -> bytes:
+        """As ever, or not."""
+        self._answer()
+        return await super().wrap(plain, context)
+
+    async def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        """As ever, or not."""
+        self._answer()
+        return await super().unwrap(wrapped, context)
+
+    def _answer(self) -> None:
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
 
 
 def root_keys(*roots: bytes) -> RootKeys:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from moorage.controllers.domain_actuator import DomainActuator
+from moorage.controllers.domain_actuator import AT_ONCE, DomainActuator
 from moorage.controllers.leading import Epoch
 from moorage.controllers.objects import Objects
 from moorage.kube import kinds
@@ -69,15 +69,16 @@ class DomainController:
         if decision.record != record and not await self.domains.save(
             epoch=self.epoch.current, before=record, after=decision.record
         ):
-            return 0.0
-        again, wait_seconds = decision.again, decision.wait_seconds
+            return AT_ONCE
+        wait_seconds = AT_ONCE if decision.again else decision.wait_seconds
         try:
             for effect in decision.effects:
-                again |= await self.actuator.act(effect, domain, decision.record)
+                wait_seconds = _sooner(wait_seconds, await self.actuator.act(effect, domain, decision.record))
         except Permanent as refusal:
-            problem, wait_seconds = refusal.reason, REFUSED_SECONDS
-        if again:
-            return 0.0
+            problem = refusal.reason
+            wait_seconds = AT_ONCE if wait_seconds == AT_ONCE else REFUSED_SECONDS
+        if wait_seconds == AT_ONCE:
+            return AT_ONCE
         await self._report(domain, decision.record, problem)
         return wait_seconds
 
@@ -139,3 +140,7 @@ class DomainController:
         seen = self._seen(domain, record)
         status = conditions.domain_status(domain, record, seen, problem=problem, offer=self.actuator.offer)
         await self.applier.apply_status(kinds.DOMAIN, domain.metadata, status, seen=domain.status)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((wait for wait in (one, other) if wait is not None), default=None)

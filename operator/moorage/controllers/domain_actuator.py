@@ -22,6 +22,7 @@ from moorage.model.errors import MoorageError, Permanent
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
 from moorage.model.reasons import Reason
+from moorage.model.sealing import KeysUnavailable
 from moorage.providers.ports import Proofs
 from moorage.services.certificates import Certificates
 from moorage.services.domain_months import DomainMonths
@@ -31,7 +32,10 @@ from moorage.store.domains import Domains
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_SECONDS = 5.0
+AT_ONCE = 0.0
+# Nobody rings when cert-manager is done, or when the keys are back.
+CERTIFICATE_SECONDS = 5.0
+KEYS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,12 @@ class DomainActuator:
     _looking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _made: dict[str, Thing] = field(default_factory=dict)  # by cert-manager, by uid
 
-    async def act(self, effect: do.Effect, domain: Domain, record: DomainRecord) -> bool:
-        """Run one effect; True when the record has changed and is to be looked at again. Raises Permanent when the
-        cluster refuses, or the tenant holds as many names as it may."""
+    async def act(self, effect: do.Effect, domain: Domain, record: DomainRecord) -> float | None:
+        """Run one effect; returns the seconds after which to look again, None when nothing has to be waited for.
+
+        AT_ONCE: the record has changed. Raises Permanent when the cluster refuses, or the tenant holds as many names
+        as it may.
+        """
         epoch, owner = self.epoch.current, _owner(record)
         match effect:
             case do.Claim():
@@ -65,34 +72,32 @@ class DomainActuator:
                 if standing is Standing.LIMIT:
                     # Only the attempt says so; a name that nobody holds still looks free.
                     raise Permanent(Reason.HOSTNAME_LIMIT)
-                return standing is not record.standing
+                return AT_ONCE if standing is not record.standing else None
             case do.LookForProof():
                 self._look_beside(record)
             case do.KeepName():
                 self._keep_name(owner, domain, record)
             case do.KeepCertificate():
-                await self._keep_certificate(owner, domain, record)
+                return await self._keep_certificate(owner, domain, record)
             case do.PayMonth():
                 await self.months.keep(epoch=epoch, uid=record.uid)
                 paid = await self.domains.load(record.uid)
-                return paid is not None and paid.paid != record.paid
+                return AT_ONCE if paid is not None and paid.paid != record.paid else None
             case do.ApplyRoute(away):
-                # A name that the provider serves at its edge has no certificate of ours.
-                pair = await self.certificates.pair(record.uid)
-                await self.routes.apply(domain, self.backend(record, away=away), pair)
+                return await self._apply_route(domain, record, away=away)
             case do.RemoveRoute():
                 await self._remove_route(domain)
             case do.RemoveName():
                 self._remove_name(owner, record)
             case do.RevokeCertificate():
                 await self.certificates.revoke(record)
-                return True
+                return AT_ONCE
             case do.Release():
                 await self.domains.release(epoch=epoch, uid=record.uid, quarantine=self.quarantine)
             case do.Finish():
                 await self.domains.finish(epoch=epoch, uid=record.uid)
                 await self.applier.clear_finalizer(kinds.DOMAIN, domain.metadata)
-        return False
+        return None
 
     def issuer(self, domain: Domain) -> Issuer:
         """Who signs for it."""
@@ -148,14 +153,36 @@ class DomainActuator:
         """Whether cert-manager asks for its certificate."""
         return self.offer.cert_manager is not None and self.issuer(domain) is Issuer.ACME
 
-    async def _keep_certificate(self, owner: Owner, domain: Domain, record: DomainRecord) -> None:
+    async def _keep_certificate(self, owner: Owner, domain: Domain, record: DomainRecord) -> float | None:
         if self.offer.cert_manager is None or not self._leaves_it_to_others(domain):
             self.certificates.wish(owner, record, self.issuer(domain))
-            return
+            return None
         wanted = certificate(domain, record.hostname, cluster_issuer=self.offer.cert_manager)
         self._made[record.uid] = made = await certificate_objects.keep(self.client, wanted)
-        if made.sight is not Sight.THERE:  # nobody rings when it is
-            asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self.ring, owner.key, False)
+        return None if made.sight is Sight.THERE else CERTIFICATE_SECONDS
+
+    async def _apply_route(self, domain: Domain, record: DomainRecord, *, away: bool) -> float | None:
+        """The certificate first: no visitor meets a stranger's. Without the keys, a route that has one still moves."""
+        wait_seconds = None
+        try:
+            await self._put_certificate(domain, record)
+        except KeysUnavailable as error:
+            log.warning("a certificate waits for the root key", extra={"domain": record.uid, "why": str(error)})
+            wait_seconds = KEYS_SECONDS
+            if self.routes.seen(domain, None).id is None:
+                return wait_seconds
+        await self.routes.apply(domain, self.backend(record, away=away))
+        return wait_seconds
+
+    async def _put_certificate(self, domain: Domain, record: DomainRecord) -> None:
+        kept = record.certificate  # None: the provider serves the name at its edge
+        if kept is None or self._leaves_it_to_others(domain):
+            return
+        if self.routes.has_certificate(domain, kept.fingerprint):
+            return
+        pair = await self.certificates.pair(record.uid)
+        if pair is not None:
+            await self.routes.put_certificate(domain, pair, fingerprint=kept.fingerprint)
 
     async def _remove_route(self, domain: Domain) -> None:
         if self._leaves_it_to_others(domain):

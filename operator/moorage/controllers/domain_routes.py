@@ -39,13 +39,17 @@ class DomainRoutes:
         """How the route stands to the one that is wanted; None: none is."""
         return self.world.route_seen(domain.metadata, None if wanted is None else self._route(domain, wanted))
 
-    async def apply(self, domain: Domain, wanted: Backend, pair: tuple[str, str] | None) -> bool:
-        """Make the route; `pair` is the certificate's chain and key as PEM, None while there is none.
+    def has_certificate(self, domain: Domain, fingerprint: str) -> bool:
+        """Whether this certificate was put beside the route not long ago."""
+        metadata = domain.metadata
+        return self.secrets.is_written(metadata.namespace, names.domain_secret(metadata.name), fingerprint=fingerprint)
 
-        Whether the route was written. Raises Permanent(NAME_TAKEN) when a name is somebody else's.
-        """
-        if pair is not None:  # first of all: no visitor meets a stranger's certificate
-            await self.secrets.write(desired_domain.tls_secret(domain, *pair))
+    async def put_certificate(self, domain: Domain, pair: tuple[str, str], *, fingerprint: str) -> None:
+        """Put a certificate beside the route: its chain and key as PEM. Raises Permanent(NAME_TAKEN)."""
+        await self.secrets.write(desired_domain.tls_secret(domain, *pair), fingerprint=fingerprint)
+
+    async def apply(self, domain: Domain, wanted: Backend) -> bool:
+        """Make the route; whether it was written. Raises Permanent(NAME_TAKEN) when the name is somebody else's."""
         return await self.applier.apply(self._route(domain, wanted))
 
     async def remove(self, domain: Domain, *, with_secret: bool = True) -> bool:

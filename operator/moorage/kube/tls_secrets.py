@@ -1,11 +1,8 @@
 """Secrets with certificates: written, removed, and never read."""
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import msgspec
 
 from moorage.kube import failures, kinds
 from moorage.kube.client import Client
@@ -20,31 +17,31 @@ AGAIN_SECONDS = 3600.0
 
 
 class TlsSecrets:
-    """Writes what it has not written lately; remembers of a Secret no more than its hash."""
+    """Remembers which certificate it wrote where, and when; nothing of the key."""
 
     def __init__(self, client: Client, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._written: Recent[str, tuple[bytes, float]] = Recent(REMEMBERED_MAX)
+        self._written: Recent[str, tuple[str, float]] = Recent(REMEMBERED_MAX)
 
-    async def write(self, manifest: Mapping[str, Any]) -> bool:
-        """Make a Secret be as the manifest says; whether it was written now.
+    def is_written(self, namespace: str, name: str, *, fingerprint: str) -> bool:
+        """Whether a Secret was written with this certificate not long ago; asked before the key is opened."""
+        before = self._written.get(kinds.object_path(kinds.SECRET, namespace, name))
+        return before is not None and before[0] == fingerprint and self._clock() - before[1] < AGAIN_SECONDS
+
+    async def write(self, manifest: Mapping[str, Any], *, fingerprint: str) -> None:
+        """Make a Secret be as the manifest says; the fingerprint is that of its certificate.
 
         Raises Permanent(NAME_TAKEN) when the tenant has a Secret of this name.
         """
-        path = kinds.path_of(manifest)
-        wanted, now = hashlib.sha256(msgspec.json.encode(manifest)).digest(), self._clock()
-        before = self._written.get(path)
-        if before is not None and before[0] == wanted and now - before[1] < AGAIN_SECONDS:
-            return False
+        path, now = kinds.path_of(manifest), self._clock()
         try:
             await self._client.apply(path, manifest)  # the answer shows the key, and goes nowhere
         except failures.Refused as refusal:
             if refusal.status == 403:  # the policy: what is there is not ours
                 raise Permanent(Reason.NAME_TAKEN, "a Secret of the tenant's has the name") from refusal
             raise
-        self._written.put(path, (wanted, now))
-        return True
+        self._written.put(path, (fingerprint, now))
 
     async def remove(self, namespace: str, name: str) -> bool:
         """Remove a Secret; False when there is none."""

@@ -20,12 +20,15 @@ from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
 from moorage.naming import Ground, Naming, assemble
 from moorage.observability import Metrics
+from moorage.services.keyring import Keyring
+from moorage.services.root_keys import RootKeys
 from moorage.services.zones import Zones
 from moorage.settings import Settings
+from moorage.store.owner_keys import OwnerKeys
 from moorage.store.zone_rows import ZoneRows
 from tests.fakes.apiserver import ApiServer
 from tests.fakes.authority import Authority
-from tests.fakes.keys import keyring
+from tests.fakes.keys import ROOT, AwayRootKey
 from tests.fakes.zone_provider import ZoneProvider
 from tests.integration.money.world import START_S, World
 
@@ -57,6 +60,7 @@ class Estate:
         self.now_s = float(START_S)
         self.provider, self.texts = ZoneProvider(), Texts()
         self.authority = Authority(lambda: from_epoch(self.now_s))
+        self.root_key = AwayRootKey(ROOT)
         self.rung: set[Key] = set()
         self.objects, self.epoch, self.metrics = Objects(), Epoch(), Metrics()
         self.epoch.lead(world.epoch)
@@ -73,8 +77,9 @@ class Estate:
             offer=self.offer, platform_id=await rows.platform_id(), provider=self.provider, rows=rows,
             epoch=lambda: self.epoch.current, ring=self._ring, metrics=self.metrics, clock=lambda: self.now_s,
         )  # fmt: skip
+        keys = Keyring(RootKeys([self.root_key]), OwnerKeys(database), open_max=0)  # each opening asks its keeper
         ground = Ground(
-            settings=Settings(), database=database, client=self.client, keyring=keyring(database),
+            settings=Settings(), database=database, client=self.client, keyring=keys,
             objects=self.objects, world=self.cluster, applier=Applier(self.client, self.cluster), epoch=self.epoch,
             ring=self._ring, metrics=self.metrics, clock=lambda: self.now_s,
         )  # fmt: skip

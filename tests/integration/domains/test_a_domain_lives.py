@@ -216,6 +216,22 @@ async def test_a_certificate_of_cert_manager_is_waited_for_and_taken_away(databa
         assert place not in platform.server.objects
 
 
+async def test_a_secret_that_became_cert_managers_is_left_to_it(platform: Estate) -> None:
+    key = platform.apply("acme", "bot", NAME)
+    await platform.until(key, READY)
+    platform.offer = replace(estate.OFFER, issuer=Issuer.ACME, issuers=(Issuer.ACME,), cert_manager="letsencrypt")
+    await platform.start()
+    await platform.until(key, "False/CertificatePending")
+    made = platform.server.objects[kinds.CERTIFICATE.plural, key.namespace, "tls-bot"]
+    platform.server.put(kinds.CERTIFICATE, {**made, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+    theirs = {"metadata": {"name": "tls-bot", "namespace": key.namespace}, "data": {"tls.crt": "theirs"}}
+    platform.server.put(kinds.SECRET, theirs)
+    await platform.until(key, READY)
+    await platform.turn()
+    kept = platform.server.objects[kinds.SECRET.plural, key.namespace, "tls-bot"]
+    assert kept["data"] == {"tls.crt": "theirs"}
+
+
 async def test_a_tenant_that_holds_as_many_names_as_it_may_is_told_and_nobody_spins(platform: Estate) -> None:
     keys = [platform.apply("acme", f"bot-{number}", f"bot-{number}.agents.example") for number in range(21)]
     for _ in range(10):

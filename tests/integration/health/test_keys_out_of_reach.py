@@ -1,7 +1,5 @@
 """Without the root key what runs runs on and what has to stop stops; only the snapshot waits, and says so."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from moorage.model.record import AgentState
@@ -11,22 +9,11 @@ from moorage.services.keyring import Keyring
 from moorage.services.root_keys import RootKeys
 from moorage.store.movers import Movers
 from moorage.store.owner_keys import OwnerKeys
+from tests.fakes.keys import AwayRootKey
 from tests.integration.health.stage import Stage, open_stage
 from tests.integration.money.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
-
-
-class AwayRootKey(FileRootKey):
-    """A root key whose keeper does not answer while `failure` is set."""
-
-    failure: Exception | None = None
-
-    async def wrap(self, plain: bytes, context: Mapping[str, str]) -> bytes:
-        """As ever, or not."""
-        if self.failure is not None:
-            raise self.failure
-        return await super().wrap(plain, context)
 
 
 def _keyring(world: World, root: FileRootKey) -> Keyring:

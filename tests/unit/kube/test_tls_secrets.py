@@ -1,4 +1,4 @@
-"""Secrets with certificates: written when they change or when it was long ago, and never asked for."""
+"""Secrets with certificates: right until their certificate changes or it was long ago, and never asked for."""
 
 from typing import Any
 
@@ -32,23 +32,32 @@ class Server:
         return True
 
 
-def secret(text: str = "one") -> dict[str, Any]:
+def secret() -> dict[str, Any]:
     """A Secret."""
     metadata = {"name": "tls-shop", "namespace": "mn-acme"}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"tls.key": text}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"tls.key": "one"}}
 
 
-def test_a_secret_is_written_when_it_changed_and_when_it_was_long_ago() -> None:
+def test_a_secret_is_right_until_its_certificate_changes_or_it_was_written_long_ago() -> None:
     async def play() -> None:
         server, now = Server(), [0.0]
         secrets = TlsSecrets(server, clock=lambda: now[0])  # type: ignore[arg-type]  # as much of a client as it takes
-        written = [await secrets.write(secret()), await secrets.write(secret()), await secrets.write(secret("two"))]
+
+        def right() -> list[bool]:
+            return [secrets.is_written("mn-acme", "tls-shop", fingerprint=one) for one in ("first", "second")]
+
+        assert right() == [False, False]
+        await secrets.write(secret(), fingerprint="first")
+        assert right() == [True, False]
+        await secrets.write(secret(), fingerprint="second")
+        now[0] = AGAIN_SECONDS - 1
+        assert right() == [False, True]
         now[0] = AGAIN_SECONDS
-        written.append(await secrets.write(secret("two")))
-        assert written == [True, False, True, True]
+        assert right() == [False, False]
+        await secrets.write(secret(), fingerprint="second")
         assert await secrets.remove("mn-acme", "tls-shop")
-        assert await secrets.write(secret("two")), "what was removed is written anew"
-        assert server.calls == [("apply", PATH)] * 3 + [("delete", PATH), ("apply", PATH)]
+        assert right() == [False, False], "what was removed is not there"
+        assert server.calls == [("apply", PATH)] * 3 + [("delete", PATH)]
 
     virtual_time.run(play())
 
@@ -61,8 +70,8 @@ def test_a_secret_of_the_tenants_is_left_alone_and_said_to_be_in_the_way(status:
         secrets = TlsSecrets(server)  # type: ignore[arg-type]  # as above
         for _ in range(2):
             with pytest.raises(Permanent) as refused:
-                await secrets.write(secret())
+                await secrets.write(secret(), fingerprint="first")
             assert refused.value.reason is reason
-        assert len(server.calls) == 2, "a refusal is not remembered as a success"
+        assert not secrets.is_written("mn-acme", "tls-shop", fingerprint="first")
 
     virtual_time.run(play())
