@@ -6,6 +6,7 @@ from moorage.providers.cloudflare_calls import Identified
 from moorage.providers.ports import CustomHostname, DnsRecord, DnsType, HostnameState
 
 TTL_AUTOMATIC = 1
+TOLD_APART = {str(kind) for kind in DnsType}
 
 # Everything that is in neither list is on its way.
 ACTIVE = {"active", "active_redeploying"}
@@ -49,14 +50,14 @@ class Hostname(Identified):
 
 
 def to_record(record: Record) -> DnsRecord:
-    """A record of one of our types as the port has it."""
+    """A record as the port has it."""
     content = record.content
     if record.type == DnsType.CNAME:
         content = content.lower().rstrip(".")
     return DnsRecord(
         id=record.id,
         name=record.name.lower().rstrip("."),
-        type=DnsType(record.type),
+        type=DnsType(record.type) if record.type in TOLD_APART else DnsType.OTHER,
         content=content,
         proxied=record.proxied,
         comment=record.comment or "",

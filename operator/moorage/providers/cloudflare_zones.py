@@ -10,14 +10,13 @@ from moorage.model.reasons import Reason
 from moorage.providers import cloudflare_wire as wire
 from moorage.providers.allowance import Urgency
 from moorage.providers.cloudflare_calls import NOT_FOUND, CloudflareCalls, Refused
-from moorage.providers.ports import CustomHostname, DnsRecord, DnsType, Written
+from moorage.providers.ports import WRITTEN, CustomHostname, DnsRecord, Written
 
 BATCH_MAX = 100  # half of what the smallest plan allows
 RECORDS_PER_PAGE = 1000
 HOSTNAMES_PER_PAGE = 50
-TYPES = {str(kind) for kind in DnsType}
 # Error numbers of the API.
-EXISTS = {81053, 81054, 81057, 81058}
+EXISTS = {81053, 81054, 81056, 81057, 81058}
 GONE = {81044, 1032}
 QUOTA = {81045}
 OF_RECORDS = range(81000, 82000)
@@ -43,7 +42,7 @@ class CloudflareZones:
         self._calls = calls
 
     async def records(self, zone: str) -> list[DnsRecord]:
-        """All records of a zone of the types that we write; others are in nobody's way."""
+        """All records of a zone."""
         return await self._records(zone)
 
     async def _records(self, zone: str, **narrowed: Any) -> list[DnsRecord]:
@@ -53,7 +52,7 @@ class CloudflareZones:
             "list_records", wire.Record, method, per_page=RECORDS_PER_PAGE,
             lacks=Reason.PROVIDER_LACKS_DNS_EDIT, zone_id=zone_id, **narrowed,
         )  # fmt: skip
-        return [wire.to_record(record) for record in found if record.type in TYPES]
+        return [wire.to_record(record) for record in found]
 
     async def write(self, zone: str, puts: Sequence[DnsRecord], deletes: Sequence[str]) -> list[Written]:
         """In sets that succeed or fail as one; a set that fails is halved until what is wrong stands alone."""
@@ -132,7 +131,8 @@ class CloudflareZones:
     async def _adopted(self, zone: str, wish: DnsRecord) -> Written:
         """A record is there already: ours, from an answer that was lost, or somebody else's."""
         there = await self._records(zone, name={"exact": wish.name})
-        ours = [record for record in there if wish.comment and record.comment == wish.comment]
+        marked = [record for record in there if wish.comment and record.comment == wish.comment]
+        ours = [record for record in marked if record.type in WRITTEN]
         if not ours or wish.id:
             return Written(record=None, refused=Reason.RECORD_CONFLICT)
         if replace(ours[0], id="") == wish:

@@ -119,12 +119,22 @@ class TokenReviewer(Protocol):
 
 
 class DnsType(StrEnum):
-    """The types of DNS records that we write."""
+    """The types of DNS records that we tell apart."""
 
     A = "A"
     AAAA = "AAAA"
     CNAME = "CNAME"
     TXT = "TXT"
+    HTTPS = "HTTPS"
+    """Leads browsers on, before they ask for an address."""
+    NS = "NS"
+    """Gives the name, and all below it, to other servers."""
+    OTHER = "other"
+    """MX, CAA, SRV and all the rest."""
+
+
+WRITTEN = frozenset({DnsType.A, DnsType.AAAA, DnsType.CNAME, DnsType.TXT})
+"""What we write. A record of another type is somebody else's, whatever its comment says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +186,7 @@ class DnsProvider(Protocol):
     """
 
     async def records(self, zone: str) -> list[DnsRecord]:
-        """All records of a zone, foreign ones too."""
+        """All records of a zone, of all types, foreign ones too."""
 
     async def write(self, zone: str, puts: Sequence[DnsRecord], deletes: Sequence[str]) -> list[Written]:
         """Make or replace records (by their id) and delete others (by id), all in few calls; one answer per wish, puts

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from moorage.model.domain_seen import Owner, Sight, Thing
 from moorage.model.reasons import Reason
-from moorage.providers.ports import DnsRecord, DnsType
+from moorage.providers.ports import WRITTEN, DnsRecord, DnsType
 
 IPV4 = 4
-ADDRESSES = {DnsType.A, DnsType.AAAA, DnsType.CNAME}
+# What takes visitors of a name elsewhere. All else, such as MX, TXT and CAA, may stand beside our address.
+ELSEWHERE = {DnsType.A, DnsType.AAAA, DnsType.CNAME, DnsType.HTTPS, DnsType.NS}
 
 
 @dataclass(slots=True)
@@ -85,12 +86,18 @@ def same(one: DnsRecord, other: DnsRecord) -> bool:
 
 def _ours(wish: Wish, there: Sequence[DnsRecord]) -> list[DnsRecord]:
     """Those with the mark, the one that the database knows first."""
-    ours = [record for record in there if record.comment == wish.mark]
+    ours = [record for record in there if _is_ours(wish, record)]
     return sorted(ours, key=lambda record: (record.id != wish.noted, record.id))
 
 
 def _foreign(wish: Wish, there: Sequence[DnsRecord]) -> bool:
-    return any(record.comment != wish.mark and record.type in ADDRESSES for record in there)
+    # Nothing may stand beside a CNAME: whoever asks for the other record would get ours instead.
+    alone = wish.record is not None and wish.record.type is DnsType.CNAME
+    return any(not _is_ours(wish, record) and (alone or record.type in ELSEWHERE) for record in there)
+
+
+def _is_ours(wish: Wish, record: DnsRecord) -> bool:
+    return record.comment == wish.mark and record.type in WRITTEN
 
 
 def _plain(record: DnsRecord) -> DnsRecord:

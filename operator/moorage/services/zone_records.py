@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from moorage.model.domain_seen import NOT_SEEN, Owner, Sight, Thing
-from moorage.providers.ports import DnsProvider, DnsRecord
+from moorage.providers.ports import WRITTEN, DnsProvider, DnsRecord
 from moorage.services import zone_plan
 from moorage.services.patience import Patience, ProviderFailed
 from moorage.services.zone_plan import Changes, Wish
@@ -142,7 +142,7 @@ class ZoneRecords:
     async def _find_orphans(self) -> list[DnsRecord]:
         """Records with our mark that nobody asks for, and whose Domain is gone by the word of the database."""
         unasked = {}
-        for record in (record for records in self._there.values() for record in records):
+        for record in (each for there in self._there.values() for each in there if each.type in WRITTEN):
             uid = record.comment.removeprefix(self._marks)
             if record.comment.startswith(self._marks) and (uid, record.name) not in self._wishes and _is_uid(uid):
                 unasked[record.id] = (uid, record)

@@ -1,4 +1,7 @@
-"""DNS records: what may stand beside what, and sets of changes that succeed or fail as one."""
+"""DNS records: what may stand beside what, and sets of changes that succeed or fail as one.
+
+As the provider has it, which lets an MX stand beside a CNAME.
+"""
 
 import copy
 from typing import Any
@@ -31,6 +34,8 @@ def add(account: Account, zone: Zone, asked: Json, record_id: str = "") -> Json:
         raise Refusal(81053)
     if record["type"] in ADDRESSES and any(other["type"] == "CNAME" for other in others):
         raise Refusal(81054)
+    if record["type"] != "NS" and any(other["type"] == "NS" for other in others):
+        raise Refusal(81056)
     if not record_id and len(zone.records) >= zone.quota:
         raise Refusal(81045)
     zone.records[record["id"]] = record

@@ -7,7 +7,11 @@ import pytest
 from moorage.model.domain_seen import Sight
 from moorage.model.errors import LostLeadership
 from moorage.model.reasons import Reason
+from moorage.providers.ports import WRITTEN
+from moorage.services import zone_plan
 from tests.fakes.cloudflare import records
+from tests.simulation import virtual_time
+from tests.unit.zones import stage as stages
 from tests.unit.zones.stage import PLATFORM, ZONE, Stage, mark, owner, played, record
 
 ELSEWHERE = {"name": f"d1.{ZONE}", "type": "A", "content": "198.51.100.7"}
@@ -53,6 +57,65 @@ async def test_somebody_elses_record_stays_untouched(stage: Stage) -> None:
     stage.zones.unwish(owner(1), record(1).name, None)
     await stage.pass_time(5)
     assert stage.zones.seen(owner(1).uid, record(1).name).sight is Sight.ABSENT
+    assert stage.at(record(1).name) == [theirs]
+
+
+# A record of somebody else's, and whether it is in the way of an address of ours, and of a CNAME.
+BESIDE = {
+    "A": ("198.51.100.7", True, True),
+    "AAAA": ("2001:db8::7", True, True),
+    "CNAME": ("elsewhere.example", True, True),
+    "HTTPS": ('1 elsewhere.example. alpn="h2"', True, True),
+    "NS": ("ns.elsewhere.example", True, True),
+    "MX": ("10 mail.elsewhere.example", False, True),
+    "TXT": ("v=spf1 -all", False, True),
+    "CAA": ('0 issue "elsewhere.example"', False, True),
+    "SRV": ("0 0 443 elsewhere.example", False, True),
+    "LOC": ("51 30 12.748 N 0 7 39.612 W 0.00", False, True),
+}
+
+
+@pytest.mark.parametrize("target", ["192.0.2.1", "2001:db8::1", "balancer.example"])
+def test_what_somebody_else_has_at_a_name_decides_whether_ours_may_stand_there(target: str) -> None:
+    virtual_time.run(_stand_beside(target))
+
+
+async def _stand_beside(target: str) -> None:
+    async with stages.opened() as stage:
+        theirs = {}
+        for number, (kind, (content, _, _)) in enumerate(BESIDE.items()):
+            asked = {"name": record(number).name, "type": kind, "content": content}
+            # Whatever it says of itself: what we never write is not ours.
+            comment = mark(number) if number % 2 and kind not in WRITTEN else "theirs"
+            theirs[kind] = copy.deepcopy(records.add(stage.account, stage.zone, {**asked, "comment": comment}))
+            stage.zones.wish(owner(number), zone_plan.leads_to(record(number).name, target, proxied=True))
+        await stage.pass_time(5)
+        for number, (kind, (_, address, alias)) in enumerate(BESIDE.items()):
+            foreign = alias if target == "balancer.example" else address
+            seen = stage.zones.seen(owner(number).uid, record(number).name)
+            assert seen.sight is (Sight.FOREIGN if foreign else Sight.THERE), kind
+            assert seen.problem is (Reason.RECORD_CONFLICT if foreign else None), kind
+            assert theirs[kind] in stage.at(record(number).name), kind
+            assert len(stage.at(record(number).name)) == (1 if foreign else 2), kind
+        await stage.pass_time(60)
+        assert stage.account.calls["write_records"] == 1, "nothing is tried that is known to be in the way"
+        stage.rows.finished = {owner(number).uid: record(number).name for number in range(len(BESIDE))}
+        for number in range(len(BESIDE)):
+            stage.zones.unwish(owner(number), record(number).name, None)
+        await stage.pass_time(1300)  # and again when nobody asks for anything there any more
+        for number, kind in enumerate(BESIDE):
+            assert stage.at(record(number).name) == [theirs[kind]]
+
+
+@played
+async def test_a_delegation_that_the_list_did_not_show_is_a_conflict_too(stage: Stage) -> None:
+    await stage.pass_time(5)
+    asked = {"name": record(1).name, "type": "NS", "content": "ns.elsewhere.example", "comment": mark(1)}
+    theirs = copy.deepcopy(records.add(stage.account, stage.zone, asked))
+    stage.zones.wish(owner(1), record(1))
+    await stage.pass_time(5)
+    seen = stage.zones.seen(owner(1).uid, record(1).name)
+    assert (seen.sight, seen.problem) == (Sight.FOREIGN, Reason.RECORD_CONFLICT)
     assert stage.at(record(1).name) == [theirs]
 
 
