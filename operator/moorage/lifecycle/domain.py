@@ -84,8 +84,7 @@ def _pending(record: DomainRecord, desired: Desired, _seen: DomainSeen) -> Decis
     if desired.problem is not None:
         return Decision(record=record)
     if held and is_proven(record):
-        # The claim hears of the proof as well: from then on nobody else's takes it over.
-        return replace(_enter(record, DomainState.ACTIVE), effects=(do.Claim(),))
+        return _enter(record, DomainState.ACTIVE)
     effects: tuple[do.Effect, ...] = () if held else (do.Claim(),)
     wait = ASK_AGAIN.total_seconds()
     if record.own and record.standing in _PROVABLE:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Ask for the name, or tell the claim that it is proven."""
+    """Ask for the name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,13 +148,14 @@ def _act(world: World, number: int, effect: do.Effect) -> World:  # noqa: PLR091
         case do.Claim():
             free = _standing(world, number) is Standing.FREE
             taken_over = world.holder not in (None, number) and not world.holder_proven and record.proven_at is not None
-            if free or taken_over or world.holder == number:
-                proven = record.proven_at is not None or (world.holder == number and world.holder_proven)
-                world = replace(world, holder=number, holder_proven=proven, quarantine=None)
+            if free or taken_over:
+                world = replace(world, holder=number, holder_proven=record.proven_at is not None, quarantine=None)
         case do.LookForProof():
             seen = replace(record, looked_at=world.now)
             if side.shows_proof:
                 seen = replace(seen, proven_at=record.proven_at or world.now, missing_since=None)
+                # The claim hears of it in the same moment.
+                world = replace(world, holder_proven=world.holder_proven or world.holder == number)
             else:
                 seen = replace(seen, missing_since=record.missing_since or world.now)
             side = replace(side, record=seen)
