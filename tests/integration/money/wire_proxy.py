@@ -6,13 +6,19 @@ without a type; the client must not ask for TLS. Messages of both directions sha
 
 import asyncio
 import contextlib
+import fcntl
 import re
 import struct
+import sys
+import termios
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 HEADER = struct.Struct("!cI")
 LENGTH = struct.Struct("!I")
+ARRIVED_SECONDS_MAX = 10
 
 
 class Cut(Exception):
@@ -35,6 +41,7 @@ class WireProxy:
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _clients: set[asyncio.StreamWriter] = field(default_factory=set)
     _pumps: set["asyncio.Task[None]"] = field(default_factory=set)
+    _serving: "set[asyncio.Task[Any]]" = field(default_factory=set)  # Any: nobody wants their results
 
     def url(self, url: str) -> str:
         """The same database by way of this proxy."""
@@ -48,16 +55,26 @@ class WireProxy:
         """Pass everything on."""
         self._messages_left = None
 
-    def take_leave(self) -> None:
-        """Say to every client what a server that stops says to an idle one, and keep the connection open."""
+    async def take_leave(self) -> None:
+        """Say to every client what a server that stops says to an idle one, and keep the connection open.
+
+        Returns when it has arrived: a busy machine may carry it to the other side only after a moment.
+        """
         said = b"".join(
             b"%c%s\0" % field for field in ((b"S", b"FATAL"), (b"V", b"FATAL"), (b"C", b"57P01"), (b"M", b""))
         )
         for writer in self._clients:
             writer.write(HEADER.pack(b"E", LENGTH.size + len(said) + 1) + said + b"\0")
+        deadline = time.monotonic() + ARRIVED_SECONDS_MAX
+        while any(_under_way(writer) for writer in self._clients):
+            assert time.monotonic() < deadline, "a client does not take what was said"
+            await asyncio.sleep(0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client."""
+        if task := asyncio.current_task():
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         behind_reader, behind_writer = await asyncio.open_connection(self.server_host, self.server_port)
         self.ports.add(behind_writer.get_extra_info("sockname")[1])
         both = {writer, behind_writer}
@@ -102,11 +119,18 @@ class WireProxy:
         self.seen.append(message)
 
     async def close(self) -> None:
-        """End every connection."""
+        """End every connection, and whatever was done for it."""
         for pump in list(self._pumps):
             pump.cancel()
         for writer in list(self._writers):
             writer.transport.abort()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+
+def _under_way(writer: asyncio.StreamWriter) -> bool:
+    """Whether something that was written has not arrived on the other side yet."""
+    left = fcntl.ioctl(writer.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(left, sys.byteorder) > 0
 
 
 @contextlib.asynccontextmanager
