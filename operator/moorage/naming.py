@@ -120,7 +120,7 @@ def assemble(
         "keep_zones": zones.step,
         "keep_certificates": certificates.step,
         "renew_domains": RenewDomains(months, epoch).renew,
-        "sweep_domains": SweepDomains(domains, partial(ground.applier.is_gone, kinds.DOMAIN), ground.ring).sweep,
+        "sweep_domains": SweepDomains(domains, partial(ground.applier.uids, kinds.DOMAIN), ground.ring).sweep,
     }
     reconciles = {"Domain": controller.reconcile, VANISHED_DOMAIN: controller.reconcile_vanished}
     return Naming(reconciles=reconciles, steps=steps)

@@ -185,6 +185,7 @@ def test_pod_is_seen_until_it_is_proven_gone(played: Any) -> None:
             seen = world.agent(stage.namespace, "a", uid).pods
             assert isinstance(seen, tuple)
             assert [pod.name for pod in seen] == ["pod"]
+            assert seen[0].uid in await applier.uids(kinds.POD)
             path = stage.path(kinds.POD, "pod")
             assert not await stage.client.delete(path, uid=str(uuid.uuid4()))
             assert await stage.client.delete(path, uid=seen[0].uid, grace_period_seconds=0)
@@ -192,7 +193,7 @@ def test_pod_is_seen_until_it_is_proven_gone(played: Any) -> None:
                 pass
             assert world.agent(stage.namespace, "a", uid).pods == ()
             assert not await stage.client.delete(path, uid=seen[0].uid)
-            assert await applier.is_gone(kinds.POD, stage.namespace, "pod", seen[0].uid)
+            assert seen[0].uid not in await applier.uids(kinds.POD)
 
     played(scene)
 

@@ -15,19 +15,22 @@ SWEEP_SECONDS = 600.0
 
 
 class SweepDomains:
-    """`gone(namespace, name, uid)` asks the API server itself: a cache is no proof of absence."""
+    """`uids` asks the API server itself for all Domains: a cache is no proof of absence, nor is a list that failed."""
 
     def __init__(
-        self, domains: Domains, gone: Callable[[str, str, str], Awaitable[bool]], ring: Callable[[Key, bool], None]
+        self, domains: Domains, uids: Callable[[], Awaitable[frozenset[str]]], ring: Callable[[Key, bool], None]
     ) -> None:
         self._domains = domains
-        self._gone = gone
+        self._uids = uids
         self._ring = ring
 
     async def sweep(self) -> float:
         """Look once through all living records."""
-        for uid, namespace, name in await self._domains.living():
-            if await self._gone(namespace, name, uid):
+        # The records first: one that is made after a list would be missed in it.
+        records = await self._domains.living()
+        there = await self._uids() if records else frozenset()
+        for uid, namespace in records:
+            if uid not in there:
                 log.warning("domain vanished", extra={"domain": uid, "namespace": namespace})
                 self._ring(Key(VANISHED_DOMAIN, namespace, uid), False)
         return SWEEP_SECONDS

@@ -161,10 +161,14 @@ class Applier:
             raise failures.Conflict("the finalizers of an object keep changing")
         return False
 
-    async def is_gone(self, kind: Kind, namespace: str, name: str, uid: str) -> bool:
-        """Ask the server itself, for where absence allows something irreversible a cache is not enough."""
-        found = await self._client.get(kinds.object_path(kind, namespace, name), HasMetadata)
-        return found is None or found.metadata.uid != uid
+    async def uids(self, kind: Kind) -> frozenset[str]:
+        """The uids of all objects of a kind at one moment after the call.
+
+        Asks the server itself, for where absence allows something irreversible a cache is not enough. Raises whatever
+        a list raises that has not come to its end.
+        """
+        found, _ = await self._client.list(kinds.collection_path(kind), HasMetadata)
+        return frozenset(one.metadata.uid for one in found)
 
     async def _made(self, kind: Kind, path: str, manifest: Manifest) -> bytes:
         """Create an object; raises Conflict when the name is taken."""

@@ -105,12 +105,12 @@ class Domains:
             *(epoch, uid),
         )
 
-    async def living(self) -> list[tuple[str, str, str]]:
-        """(uid, namespace, name) of all that are not deleted, for the sweep after a missed deletion."""
+    async def living(self) -> list[tuple[str, str]]:
+        """(uid, namespace) of all that are not deleted, for the sweep after a missed deletion."""
         rows = await self._database.rows(
-            "SELECT uid::text AS uid, namespace, name FROM moorage.domain WHERE deleted_at IS NULL"
+            "SELECT uid::text AS uid, namespace FROM moorage.domain WHERE deleted_at IS NULL"
         )
-        return [(row["uid"], row["namespace"], row["name"]) for row in rows]
+        return [(row["uid"], row["namespace"]) for row in rows]
 
 
 def _record(row: Any) -> DomainRecord:  # Any: asyncpg.Record, whose columns are those of _SELECT
