@@ -158,11 +158,15 @@ class Cluster:
         self.until(plural, namespace, lambda objects: not objects, what, seconds=seconds, **selectors)
 
     def changes(self, plural: str, namespace: str, *, seconds: int) -> list[str]:
-        """Watch for a while and tell every change: for tests of silence."""
-        _, version = self._list(plural, namespace, {})
-        deadline = time.monotonic() + seconds
-        events = self._watch(plural, namespace, {}, version, deadline)
-        return [f"{kind} {item['metadata']['name']}" for kind, item in events]
+        """Watch for a while and tell every change, and what was changed: for tests of silence."""
+        items, version = self._list(plural, namespace, {})
+        known = {item["metadata"]["name"]: item for item in items}
+        told = []
+        for kind, item in self._watch(plural, namespace, {}, version, time.monotonic() + seconds):
+            name = item["metadata"]["name"]
+            told.append(f"{kind} {name}: {' '.join(_differing(known.get(name, {}), item))}")
+            known[name] = item
+        return told
 
     def _list(self, plural: str, namespace: str, selectors: Mapping[str, str]) -> tuple[list[Manifest], str]:
         status, answer = self._call("GET", f"{_folder(plural, namespace)}?{_query(selectors)}")
@@ -258,3 +262,12 @@ def _told(what: str, plural: str, seen: Seen) -> str:
         deleting = " (being deleted)" if "deletionTimestamp" in item["metadata"] else ""
         lines.append(f"  {name}{deleting}: {told or json.dumps(item)[:2000]}")
     return "\n".join(lines if seen else [*lines, "  none"])
+
+
+def _differing(before: Any, after: Any, place: str = "") -> Iterator[str]:
+    """Where two objects differ, and in what; who wrote when is left out."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted({*before, *after} - {"managedFields", "resourceVersion"}):
+            yield from _differing(before.get(key), after.get(key), f"{place}.{key}")
+    elif before != after:
+        yield f"{place}: {before!r} -> {after!r}"

@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from dev.trouble import Trouble
 from tests.e2e.house import House
 from tests.e2e.tenancy import PLENTY_MICROS, Tenant
 
@@ -38,6 +39,23 @@ def test_deleted_agent_leaves_a_verified_snapshot_and_nothing_else(house: House,
     for plural in ("pods", "services", "jobs", "persistentvolumeclaims"):
         house.cluster.until_gone(plural, tenant.namespace)
     assert volume.endswith("-1")
+    house.books_are_right()
+
+
+def test_a_tenant_deleted_while_a_snapshot_is_taken_leaves_it_verified(house: House, tenant: Tenant) -> None:
+    helper = tenant.open(PLENTY_MICROS).agent()
+    helper.until_ready()
+    (volume,) = helper.volumes()
+    for past_us in (["namespace", tenant.namespace], ["pvc", volume, f"--namespace={tenant.namespace}"]):
+        with pytest.raises(Trouble, match=r"denied request: .* data"):
+            house.kubectl("delete", *past_us, "--wait=false")
+    house.cluster.delete("agents", tenant.namespace, helper.name)
+    helper.until_says("Ready", "Deleting")
+    tenant.close()
+    tenant.until_closed()
+    (snapshot,) = helper.snapshots()
+    assert snapshot["verified_at"] is not None
+    assert house.stored_bytes(snapshot["object_key"]) == snapshot["object_bytes"]
     house.books_are_right()
 
 

@@ -1,5 +1,9 @@
 """Without a warm window the volume is freed as soon as the snapshot is verified; a resume restores it."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.cluster import condition
@@ -31,3 +35,31 @@ def test_resumed_agent_has_its_memory_after_its_volume_was_freed(house: House, t
     assert "the berth is number nine" in helper.chat("recall")
     assert len(helper.snapshots()) == 1
     house.cluster.until_gone("jobs", tenant.namespace)
+
+
+@contextlib.contextmanager
+def no_storage_class(house: House, kept: Path) -> Iterator[None]:
+    """The cluster's one class is away; it is back afterwards, whatever happened meanwhile."""
+    kept.write_text(house.kubectl("get", "storageclass", "--output=yaml"))
+    house.kubectl("delete", "storageclass", "--all")
+    try:
+        yield
+    finally:
+        house.kubectl("apply", f"--filename={kept}")
+
+
+def test_without_its_storage_class_an_agent_resumes_and_a_new_one_waits(
+    house: House, tenant: Tenant, tmp_path: Path
+) -> None:
+    helper = tenant.open(PLENTY_MICROS).agent()
+    helper.until_ready()
+    assert helper.chat("remember the berth is number nine")
+    with no_storage_class(house, tmp_path / "class.yaml"):
+        helper.patch(desiredState="Suspended")
+        helper.until_suspended()
+        helper.patch(desiredState="Running")
+        helper.until_ready()
+        assert "the berth is number nine" in helper.chat("recall")
+        late = tenant.agent("late")
+        late.until_says("VolumeReady", "VolumePending")
+    late.until_ready()
