@@ -45,12 +45,10 @@ def install(layout: Layout, wanted: Installation, *, wait: bool, charts: Path | 
     values = layout.run / "platform" / "values.yaml"
     secret_files.write(values, json.dumps(wanted.values).encode())
     charts = charts or layout.root / "charts"
-    _upgrade(layout, f"{NAME}-crds", charts / "moorage-crds")
-    kinds = [str(path) for path in sorted((layout.root / "crds").glob("*.yaml"))]
-    established = ["wait", "--for=condition=Established", "--timeout=60s"]
-    cluster.kubectl(layout, *established, *(f"--filename={kind}" for kind in kinds))
-    patience = ["--wait=watcher", f"--timeout={HELM_SECONDS_MAX}s"] if wait else ["--wait=hookOnly"]
-    _upgrade(layout, NAME, charts / "moorage", f"--values={values}", *patience)
+    waiting = ["--wait=watcher", f"--timeout={HELM_SECONDS_MAX}s"]
+    # Helm waits until the kinds are served; `kubectl wait` stumbles over one without conditions yet.
+    _upgrade(layout, f"{NAME}-crds", charts / "moorage-crds", *waiting)
+    _upgrade(layout, NAME, charts / "moorage", f"--values={values}", *(waiting if wait else ["--wait=hookOnly"]))
 
 
 def spare(layout: Layout) -> None:
