@@ -25,6 +25,7 @@ def test_a_settled_agent_causes_no_writes_for_a_minute(house: House, tenant: Ten
         "wallets", "", tenant.name, lambda now: now["status"]["burnPerHour"] == "0.036", "the burn of one agent"
     )
 
+    tenant.until_quiet()  # when the credit ends is told a moment after the agent is ready
     house.kill_operator()
     before = tenant.versions()
     house.start_operator()
