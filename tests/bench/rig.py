@@ -38,7 +38,7 @@ from moorage.model import names
 from moorage.store.database import Database
 from moorage.store.ledger import Ledger
 from tests.bench import fake_node
-from tests.bench.wire import Refused, Wire, eventually
+from tests.bench.wire import BREAK_GLASS, Refused, Wire, eventually
 
 T = TypeVar("T")
 
@@ -164,7 +164,7 @@ class Rig:
         return any(each["type"] == "Ready" and each["status"] == "True" for each in said)
 
     async def _remove_objects(self) -> None:
-        async with Wire.connect(self.layout, self.token, break_glass=True) as wire:
+        async with Wire.connect(self.layout, self.token, who=BREAK_GLASS) as wire:
             for kind in (kinds.AGENT, kinds.TENANT_NAMESPACE, kinds.WALLET):
                 await _unpin_all(wire, kind)
             await asyncio.gather(*(_remove_namespace(wire, name) for name in (CORE, BARE)))

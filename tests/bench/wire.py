@@ -62,11 +62,17 @@ class Event(msgspec.Struct):
     object: Thing
 
 
-BREAK_GLASS = (
+Headers = tuple[tuple[str, str], ...]
+BREAK_GLASS: Headers = (
     ("Impersonate-User", "bench"),
     ("Impersonate-Group", "system:masters"),
     ("Impersonate-Group", "moorage:break-glass"),
 )
+
+
+def as_user(name: str) -> Headers:
+    """Act for a user with the rights that this name has."""
+    return (("Impersonate-User", name),)
 
 
 class Refused(Exception):
@@ -83,15 +89,15 @@ class Wire:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, layout: Layout, token: str, *, break_glass: bool = False) -> "AsyncIterator[Wire]":
+    async def connect(cls, layout: Layout, token: str, *, who: Headers = ()) -> "AsyncIterator[Wire]":
         """With a token, as the operator comes: a certificate costs the server more per call. Only inside the node.
 
-        With `break_glass` the policies of the platform let through what only its operator may do.
+        As BREAK_GLASS the policies of the platform let through what only its operator may do.
         """
         secure = ssl.create_default_context(cafile=str(layout.pki / "ca.crt"))
         connector = aiohttp.TCPConnector(ssl=secure, limit=0, keepalive_timeout=75)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        headers = [("Authorization", f"Bearer {token}"), *(BREAK_GLASS if break_glass else ())]
+        headers = [("Authorization", f"Bearer {token}"), *who]
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, headers=headers, read_bufsize=1 << 20
         ) as session:
