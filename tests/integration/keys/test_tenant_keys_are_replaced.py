@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from moorage.model.errors import Transient
-from moorage.model.sealing import KeyUnreadable, Place
+from moorage.model.sealing import PLATFORM, KeyUnreadable, Place
 from moorage.services import envelope
 from moorage.services.key_rotation import KeyRotation
 from moorage.services.keyring import Keyring
@@ -58,6 +58,28 @@ async def test_everything_is_sealed_anew_and_the_old_version_is_gone(stage: Stag
     assert steps[0] == ("VersionAdded", "2", 1)
     assert steps[-1] == ("VersionRetired", "1", 1)
     assert sum(count for step, _, count in steps if step == "Resealed") == 7
+
+
+async def test_the_keys_of_certificates_and_of_the_authoritys_account_are_sealed_anew_too(stage: Stage) -> None:
+    tenant, domain, directory = await stage.tenant(), str(uuid.uuid4()), "https://authority.example/directory"
+    places = {tenant: Place("domain", domain, "sealed_key"), PLATFORM: Place("acme_account", directory, "sealed_key")}
+    sealed = {owner: await stage.keyring(OLD).seal(place, owner, owner.encode()) for owner, place in places.items()}
+    await stage.admin.execute(
+        "INSERT INTO moorage.domain (uid, tenant_uid, namespace, name, hostname, own, agent_name, challenge,"
+        " certificate_id, certificate_issuer, certificate_chain, fingerprint, not_before, not_after, sealed_key)"
+        " SELECT $1, uid, core_namespace, 'd', 'd.agents.example', false, 'bot', '',"
+        " 'c', 'Acme', '', '', '-infinity', 'infinity', $3 FROM moorage.tenant WHERE uid = $2",
+        *(domain, tenant, sealed[tenant]),
+    )
+    await stage.admin.execute(
+        "INSERT INTO moorage.acme_account (directory, sealed_key) VALUES ($1, $2)", directory, sealed[PLATFORM]
+    )
+    for owner, place in places.items():
+        done = await stage.rotation(OLD).owner(owner)
+        assert (done.moved, done.unreadable) == (1, [])
+        assert await stage.rows().versions(owner) == [2]
+        anew = await stage.admin.fetchval(f"SELECT sealed_key FROM moorage.{place.table}")
+        assert await stage.keyring(OLD).open(place, owner, anew) == owner.encode()
 
 
 async def test_killed_before_any_seal_and_begun_again_it_ends_the_same_and_all_is_readable_throughout(

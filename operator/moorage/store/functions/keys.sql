@@ -60,37 +60,26 @@ CREATE FUNCTION moorage.reseal(
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = money, pg_temp AS $$
 DECLARE
-    snapshots bigint;
-    attempts  bigint;
-    domains   bigint;
-    accounts  bigint;
+    one   text[];  -- table, key, sealed value
+    here  bigint;
+    moved bigint := 0;
 BEGIN
-    WITH fresh AS (
-        SELECT s.id, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
-        JOIN moorage.snapshot s ON s.id = f.id AND s.wrapped_key = f.before WHERE f.stored_in = 'snapshot'
-        FOR NO KEY UPDATE OF s SKIP LOCKED)
-    UPDATE moorage.snapshot s SET wrapped_key = f.after FROM fresh f WHERE s.id = f.id;
-    GET DIAGNOSTICS snapshots = ROW_COUNT;
-    WITH fresh AS (
-        SELECT t.id, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
-        JOIN moorage.attempt t ON t.id = f.id AND t.wrapped_key = f.before WHERE f.stored_in = 'attempt'
-        FOR NO KEY UPDATE OF t SKIP LOCKED)
-    UPDATE moorage.attempt t SET wrapped_key = f.after FROM fresh f WHERE t.id = f.id;
-    GET DIAGNOSTICS attempts = ROW_COUNT;
-    WITH fresh AS (
-        SELECT d.uid, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
-        JOIN moorage.domain d ON d.uid = f.id AND d.sealed_key = f.before WHERE f.stored_in = 'domain'
-        FOR NO KEY UPDATE OF d SKIP LOCKED)
-    UPDATE moorage.domain d SET sealed_key = f.after FROM fresh f WHERE d.uid = f.uid;
-    GET DIAGNOSTICS domains = ROW_COUNT;
-    WITH fresh AS (
-        SELECT a.id, f.after FROM unnest(stored_in, ids, before, after) AS f (stored_in, id, before, after)
-        JOIN moorage.acme_account a ON a.id = f.id AND a.sealed_key = f.before WHERE f.stored_in = 'acme_account'
-        FOR NO KEY UPDATE OF a SKIP LOCKED)
-    UPDATE moorage.acme_account a SET sealed_key = f.after FROM fresh f WHERE a.id = f.id;
-    GET DIAGNOSTICS accounts = ROW_COUNT;
-    PERFORM moorage.note_keys(who, 'Resealed', of_owner, new_version::text, snapshots + attempts + domains + accounts);
-    RETURN snapshots + attempts + domains + accounts;
+    FOREACH one SLICE 1 IN ARRAY ARRAY[
+        ['snapshot', 'id', 'wrapped_key'], ['attempt', 'id', 'wrapped_key'],
+        ['domain', 'uid', 'sealed_key'], ['acme_account', 'id', 'sealed_key']]
+    LOOP
+        EXECUTE format($one$
+            WITH fresh AS (
+                SELECT x.%2$I AS id, f.after FROM unnest($1, $2, $3, $4) AS f (stored_in, id, before, after)
+                JOIN moorage.%1$I x ON x.%2$I = f.id AND x.%3$I = f.before WHERE f.stored_in = %1$L
+                FOR NO KEY UPDATE OF x SKIP LOCKED)
+            UPDATE moorage.%1$I x SET %3$I = f.after FROM fresh f WHERE x.%2$I = f.id
+        $one$, one[1], one[2], one[3]) USING stored_in, ids, before, after;
+        GET DIAGNOSTICS here = ROW_COUNT;
+        moved := moved + here;
+    END LOOP;
+    PERFORM moorage.note_keys(who, 'Resealed', of_owner, new_version::text, moved);
+    RETURN moved;
 END $$;
 
 -- Destroys an old version; false, and nothing done, while it is the newest or anything is sealed with it.
