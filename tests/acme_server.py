@@ -27,6 +27,7 @@ from moorage.providers.ports import CustomHostname, DnsRecord, Written
 from tests.store_server import free_port
 
 START_SECONDS_MAX = 20.0
+CONFIG, CA_FILE = "pebble.json", "server-ca.pem"
 BLOCKED = "blocked.example"
 
 
@@ -88,16 +89,9 @@ class AcmeServer:
 
     def __init__(self, folder: Path, names: ChallengeZone, *, bad_nonces: int = 15) -> None:
         self.port = free_port()
-        self.ca_file = folder / "server-ca.pem"
+        self.ca_file = folder / CA_FILE
         self._folder, self._names, self._bad_nonces = folder, names, bad_nonces
-        certificate, key = _certificate(folder, self.ca_file)
-        settings = {
-            "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": "", "certificate": str(certificate),
-            "privateKey": str(key), "httpPort": free_port(), "tlsPort": free_port(), "keyAlgorithm": "ecdsa",
-            "domainBlocklist": [BLOCKED], "retryAfter": {"authz": 1, "order": 1},
-            "profiles": {"default": {"description": "for tests", "validityPeriod": 7_776_000}},
-        }  # fmt: skip
-        (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
+        configure(folder, port=self.port)
         self.start()
 
     @property
@@ -108,19 +102,8 @@ class AcmeServer:
     def start(self) -> None:
         """Start it without a memory."""
         program = toolchain.program(Layout.current(), "pebble")
-        argv = [
-            str(program),
-            "-config",
-            str(self._folder / "pebble.json"),
-            "-dnsserver",
-            f"127.0.0.1:{self._names.port}",
-        ]
-        environment = {
-            "PEBBLE_VA_NOSLEEP": "1",
-            "PEBBLE_AUTHZREUSE": "0",
-            "PEBBLE_WFE_NONCEREJECT": str(self._bad_nonces),
-        }
-        self._child = _started(argv, self._folder / "pebble.log", self.port, environment)
+        argv = [str(program), "-config", str(self._folder / CONFIG), "-dnsserver", f"127.0.0.1:{self._names.port}"]
+        self._child = _started(argv, self._folder / "pebble.log", self.port, environment(self._bad_nonces))
 
     def stop(self) -> None:
         """End it."""
@@ -176,6 +159,24 @@ class AcmeServer:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+def configure(folder: Path, *, port: int, management_port: int | None = None) -> None:
+    """Write what pebble is started with: CONFIG, and the server's own certificate with CA_FILE, who signed it."""
+    certificate, key = _certificate(folder, folder / CA_FILE)
+    management = "" if management_port is None else f"127.0.0.1:{management_port}"
+    settings = {
+        "listenAddress": f"127.0.0.1:{port}", "managementListenAddress": management, "certificate": str(certificate),
+        "privateKey": str(key), "httpPort": free_port(), "tlsPort": free_port(), "keyAlgorithm": "ecdsa",
+        "domainBlocklist": [BLOCKED], "retryAfter": {"authz": 1, "order": 1},
+        "profiles": {"default": {"description": "for tests", "validityPeriod": 7_776_000}},
+    }  # fmt: skip
+    (folder / CONFIG).write_text(json.dumps({"pebble": settings}))
+
+
+def environment(bad_nonces: int) -> dict[str, str]:
+    """What pebble does on purpose, for its clients to learn from: only so many good nonces in a hundred refused."""
+    return {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": str(bad_nonces)}
 
 
 def _certificate(folder: Path, ca_file: Path) -> tuple[Path, Path]:

@@ -42,8 +42,7 @@ class NameServer:
     def serve(self, *records: str) -> None:
         """Answer with these records of the zone from now on, in the language of zone files."""
         self.stop()
-        lines = ("$TTL 60", f"@ SOA ns.{ZONE}. root.{ZONE}. 1 60 60 60 60", f"@ NS ns.{ZONE}.", *records)
-        (self._folder / "zone").write_text("\n".join(lines) + "\n")
+        (self._folder / "zone").write_text(zone_file(ZONE, *records))
         corefile = self._folder / "Corefile"
         corefile.write_text(f"{ZONE}:{self.port} {{\n bind {LOOPBACK}\n file {self._folder / 'zone'}\n}}\n")
         program = toolchain.program(Layout.current(), "nameserver")
@@ -69,6 +68,12 @@ class NameServer:
         except (dns.exception.DNSException, OSError):
             return False
         return True
+
+
+def zone_file(zone: str, *records: str, serial: int = 1) -> str:
+    """A zone with these records beside those that every zone has; a server loads it anew when its serial is another."""
+    lines = ("$TTL 60", f"@ SOA ns.{zone}. root.{zone}. {serial} 60 60 60 60", f"@ NS ns.{zone}.", *records)
+    return "\n".join(lines) + "\n"
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from dev import platform, processes, secret_files
 from dev.ingress import Ingress
@@ -118,12 +119,18 @@ def opened(house: House, **settings: str) -> Iterator[Front]:
         processes.stop(house.layout, PROVIDER)
 
 
+def zone_of_the_provider(house: House) -> Path:
+    """The file in which the provider shows its zone to a name server."""
+    return house.layout.run / "provider-zone"
+
+
 def _provider(house: House) -> dict[str, str]:
     """Start the DNS provider on the node's network; the settings that lead to it."""
     told, token = house.layout.run / "provider-url", house.layout.run / "provider-token"
     told.unlink(missing_ok=True)
     secret_files.write(token, TOKEN.encode())
-    argv = [sys.executable, "-m", "tests.fakes.cloudflare", ZONE, str(told)]
+    published = str(zone_of_the_provider(house))
+    argv = [sys.executable, "-m", "tests.fakes.cloudflare", ZONE, str(told), published, house.layout.node_ip]
     path = f"{house.layout.root}:{house.layout.root / 'operator'}"
     processes.start(house.layout, PROVIDER, argv, inside=True, env={"PYTHONPATH": path})
     has_said: Callable[[], bool] = lambda: told.exists() and bool(told.read_text())  # noqa: E731 -- only handed on
