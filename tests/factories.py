@@ -74,10 +74,10 @@ def wallet(*, status: dict[str, Any] | None = None) -> Wallet:
     return Wallet(metadata=Metadata(name="acme", generation=1), status=status or {})
 
 
-def domain() -> Domain:
-    """A Domain."""
-    spec = DomainSpec(hostname="bot.example.com", agent_ref=AgentRef(name="helper"))
-    return Domain(metadata=Metadata(name="bot", namespace="mn-acme", generation=1), spec=spec)
+def domain(**spec: Any) -> Domain:
+    """A Domain; `x=1` sets a field of its spec."""
+    asked = DomainSpec(hostname="bot.example.com", agent_ref=AgentRef(name="helper"), **spec)
+    return Domain(metadata=Metadata(name="bot", namespace="mn-acme", generation=1), spec=asked)
 
 
 def domain_record(**changes: Any) -> DomainRecord:

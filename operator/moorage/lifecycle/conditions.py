@@ -135,7 +135,8 @@ def domain_status(
         return _status(domain.metadata, {ConditionType.READY: verdict})
     said = domain_conditions.verdicts(record, seen, problem=problem, deleting=domain.metadata.deleting)
     ready = said[ConditionType.READY][0] is Status.TRUE
-    return _status(domain.metadata, said) | domain_conditions.facts(record, offer, ready=ready)
+    facts = domain_conditions.facts(record, offer, ready=ready, asked=domain.spec.certificate)
+    return _status(domain.metadata, said) | facts
 
 
 def _wallet_funded(view: WalletView) -> Verdict:

@@ -6,6 +6,7 @@ from moorage.lifecycle import domain as lifecycle
 from moorage.lifecycle.verdicts import UNREADABLE, Verdict
 from moorage.model import clock, names
 from moorage.model.conditions import ConditionType, Status
+from moorage.model.domain import Issuer
 from moorage.model.domain_record import DomainRecord, DomainState, Standing
 from moorage.model.domain_seen import DomainSeen, Sight, Thing
 from moorage.model.offer import DomainOffer
@@ -55,13 +56,13 @@ def verdicts(
 READY: Verdict = (Status.TRUE, Reason.DOMAIN_READY)
 
 
-def facts(record: DomainRecord, offer: DomainOffer | None, *, ready: bool) -> dict[str, Any]:
+def facts(record: DomainRecord, offer: DomainOffer | None, *, ready: bool, asked: Issuer | None) -> dict[str, Any]:
     """What a status says beside its conditions: what the tenant has to set, and until when what is."""
     told: dict[str, Any] = {"hostname": record.hostname}
     if record.own:
         told["challenge"] = {"type": "TXT", "name": names.challenge_name(record.hostname), "value": record.challenge}
         if offer is not None:
-            told["target"] = offer.entry
+            told["target"] = offer.target_of_own(asked)
             if record.certificate is None or record.certificate.issuer in offer.issuers:
                 told["delegation"] = {
                     "type": "CNAME",

@@ -11,7 +11,7 @@ from publicsuffixlist import PublicSuffixList
 
 from moorage.model import names
 from moorage.model.errors import Permanent
-from moorage.model.offer import ENTRY_LABEL
+from moorage.model.offer import DIRECT_LABEL, ENTRY_LABEL
 from moorage.model.reasons import Reason
 
 NAME_LENGTH_MAX = 253
@@ -34,7 +34,7 @@ _RESERVED = """
     abuse acme hostmaster noc postmaster webmaster
     autoconfig autodiscover isatap localhost mta-sts openpgpkey wpad
 """
-ALWAYS_RESERVED = frozenset({ENTRY_LABEL, *_RESERVED.split()})
+ALWAYS_RESERVED = frozenset({ENTRY_LABEL, DIRECT_LABEL, *_RESERVED.split()})
 
 # A letter's Unicode name begins with its script, which spares a table. These scripts are written within one word.
 _WRITTEN_TOGETHER = ({"CJK", "HIRAGANA", "KATAKANA"}, {"CJK", "HANGUL"}, {"CJK", "BOPOMOFO"})

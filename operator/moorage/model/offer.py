@@ -9,6 +9,7 @@ from moorage.model.domain import Issuer
 from moorage.model.network import Egress, Pods
 
 ENTRY_LABEL = "entry"
+DIRECT_LABEL = "direct"
 ACME_LABEL = "acme"
 
 
@@ -66,8 +67,17 @@ class DomainOffer:
 
     @property
     def entry(self) -> str:
-        """The name that tenants point names of their own to."""
+        """The name that names of tenants' own lead to where the provider serves them."""
         return f"{ENTRY_LABEL}.{self.zone}"
+
+    @property
+    def direct(self) -> str:
+        """The name that all others lead to: past the provider's proxy, which refuses names that it does not serve."""
+        return f"{DIRECT_LABEL}.{self.zone}"
+
+    def target_of_own(self, asked: Issuer | None) -> str:
+        """Where a tenant points a name of its own; `asked` is who its Domain says shall sign for it."""
+        return self.entry if (asked or self.issuer) is Issuer.CLOUDFLARE else self.direct
 
     def delegation(self, uid: str) -> str:
         """The name in our zone that `_acme-challenge` of a tenant's own host name has to lead to."""

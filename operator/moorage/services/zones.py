@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from moorage.model.domain import Issuer
 from moorage.model.domain_seen import Owner, Thing
 from moorage.model.names import Key
 from moorage.model.offer import DomainOffer
@@ -13,7 +14,8 @@ from moorage.services.zone_hostnames import ZoneHostnames
 from moorage.services.zone_records import Place, Rows, ZoneRecords
 
 TURN_SECONDS = 0.5  # so long are wishes collected
-ENTRY = Owner("entry", Key("", "", ""))  # the platform's own record, for which nobody is rung
+NOBODY = Key("", "", "")  # is rung for the platform's own records
+ENTRY, DIRECT = Owner("entry", NOBODY), Owner("direct", NOBODY)
 
 Told = tuple[Thing, Thing, Thing]
 
@@ -46,6 +48,8 @@ class Zones:
         self._metrics = metrics
         self._told: dict[Place, Told] = {}
         self._records.wish(ENTRY, zone_plan.leads_to(offer.entry, offer.target, proxied=offer.proxied))
+        if Issuer.ACME in offer.issuers:
+            self._records.wish(DIRECT, zone_plan.leads_to(offer.direct, offer.target, proxied=False))
 
     def wish(self, owner: Owner, record: DnsRecord) -> None:
         """Keep this record in our zone; its mark is made here, its id is the one that the database knows."""
@@ -90,5 +94,5 @@ class Zones:
             self._told[place] = (
                 self.seen(*place), self.seen_hostname(*place), self.seen_hostname_certificate(*place),
             )  # fmt: skip
-            if self._told[place] != before.get(place) and owner is not ENTRY:
+            if self._told[place] != before.get(place) and owner.key != NOBODY:
                 self._ring(owner.key, False)

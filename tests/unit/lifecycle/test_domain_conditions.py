@@ -61,6 +61,9 @@ def test_a_name_of_ones_own_asks_for_its_proof_and_says_where() -> None:
         "type": "TXT", "name": "_moorage-challenge.bot.example.com", "value": "moorage-proof=1",
     }  # fmt: skip
     assert status["target"] == "entry.agents.example"
+    by_acme = factories.domain(certificate=Issuer.ACME)
+    status = conditions.domain_status(by_acme, record, DomainSeen(), problem=None, offer=OFFER)
+    assert status["target"] == "direct.agents.example"
     assert status["delegation"]["name"] == "_acme-challenge.bot.example.com"
     assert "url" not in status
 

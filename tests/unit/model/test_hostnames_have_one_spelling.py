@@ -136,6 +136,7 @@ REFUSED = {
         "the zone": ZONE,
         "above the zone": "example",
         "where names of tenants point": f"entry.{ZONE}",
+        "where those of them point that the provider does not serve": f"direct.{ZONE}",
         "a name that programs look for": f"wpad.{ZONE}",
         "the same in capitals and full width": f"Ｗpad.{ZONE}.",
         "what the platform operator reserves": f"secret.{ZONE}",

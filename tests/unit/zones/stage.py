@@ -71,11 +71,11 @@ class Stage:
         self.rung: list[str] = []
         self.zones = self.keeper()
 
-    def keeper(self) -> Zones:
+    def keeper(self, offer: DomainOffer = OFFER) -> Zones:
         """A process that leads now."""
         epoch = self.rows.epoch
         return Zones(
-            offer=OFFER, platform_id=PLATFORM, provider=self.provider, rows=self.rows, epoch=lambda: epoch,
+            offer=offer, platform_id=PLATFORM, provider=self.provider, rows=self.rows, epoch=lambda: epoch,
             ring=lambda key, _: self.rung.append(key.name), metrics=self.metrics, clock=self.account.clock,
         )  # fmt: skip
 

@@ -1,9 +1,11 @@
 """Records are written in sets, repaired, and taken away; what is not ours stays as it is."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
+from moorage.model.domain import Issuer
 from moorage.model.domain_seen import Sight
 from moorage.model.errors import LostLeadership
 from moorage.model.reasons import Reason
@@ -12,7 +14,7 @@ from moorage.services import zone_plan
 from tests.fakes.cloudflare import records
 from tests.simulation import virtual_time
 from tests.unit.zones import stage as stages
-from tests.unit.zones.stage import PLATFORM, ZONE, Stage, mark, owner, played, record
+from tests.unit.zones.stage import OFFER, PLATFORM, ZONE, Stage, mark, owner, played, record
 
 ELSEWHERE = {"name": f"d1.{ZONE}", "type": "A", "content": "198.51.100.7"}
 
@@ -31,6 +33,18 @@ async def test_many_wishes_are_few_calls(stage: Stage) -> None:
     assert stage.rows.record_ids[owner(7).uid] == there["id"]
     assert stage.rung.count("d7") == 1
     assert [one["content"] for one in stage.at(f"entry.{ZONE}")] == ["192.0.2.1"]
+
+
+@played
+async def test_names_that_the_provider_does_not_serve_lead_here_past_its_proxy(stage: Stage) -> None:
+    await stage.pass_time(5)
+    assert stage.at(f"direct.{ZONE}") == []
+    zones = stage.keeper(replace(OFFER, issuers=(Issuer.CLOUDFLARE, Issuer.ACME)))
+    await stage.pass_time(5, zones)
+    found = {name: stage.at(f"{name}.{ZONE}")[0] for name in ("entry", "direct")}
+    assert {one["content"] for one in found.values()} == {OFFER.target}
+    assert {name: one["proxied"] for name, one in found.items()} == {"entry": True, "direct": False}
+    assert stage.rung == []
 
 
 @played
