@@ -30,6 +30,7 @@ from moorage.services.certificates import Certificates
 from moorage.services.domain_months import DomainMonths
 from moorage.services.keyring import Keyring
 from moorage.services.name_services import NameServices
+from moorage.services.pointers import Pointers
 from moorage.services.zones import Zones
 from moorage.settings import Settings
 from moorage.store.certificates import CertificateRows
@@ -106,10 +107,11 @@ def assemble(
         secrets=TlsSecrets(ground.client, clock=ground.clock),
     )  # fmt: skip
     months = DomainMonths(rows=DomainMonthRows(ground.database), unpaid_days=settings.domain_unpaid_days)
+    pointers = Pointers(proofs, ground.ring, clock=ground.clock)
     actuator = DomainActuator(
         client=ground.client, applier=ground.applier, objects=ground.objects, domains=domains, zones=zones,
-        certificates=certificates, routes=routes, proofs=proofs, months=months, offer=offer, epoch=ground.epoch,
-        ring=ground.ring,
+        certificates=certificates, routes=routes, proofs=proofs, pointers=pointers, months=months,
+        offer=offer, epoch=ground.epoch, ring=ground.ring,
         names_max=settings.domains_per_tenant, quarantine=timedelta(days=settings.domain_quarantine_days),
     )  # fmt: skip
     controller = DomainController(

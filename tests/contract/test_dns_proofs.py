@@ -125,3 +125,51 @@ async def test_a_lost_packet_is_asked_for_again() -> None:
     async with name_server.badly(second_time) as resolver:
         assert await look(resolver, silent=1) is ProofAnswer.SHOWN
     assert heard[0][:2] != heard[1][:2]  # under another number
+
+
+TARGET = f"direct.{name_server.ZONE}"
+OF_TARGET = ["direct A 192.0.2.1", "direct A 192.0.2.2", "direct AAAA 2001:db8::1"]
+HERE_ALREADY = {
+    "by a CNAME": ["bot CNAME direct", *OF_TARGET],
+    "by a CNAME to a name that is an alias itself": ["bot CNAME www", "www CNAME direct", *OF_TARGET],
+    "by a CNAME to a target without an address": ["bot CNAME direct"],
+    "by the same addresses": ["bot A 192.0.2.1", "bot A 192.0.2.2", "bot AAAA 2001:db8::1", *OF_TARGET],
+    "by one of the addresses": ["bot A 192.0.2.2", *OF_TARGET],
+}
+NOT_HERE = {
+    "no such name": OF_TARGET,
+    "a name without an address": ['bot TXT "x"', *OF_TARGET],
+    "another address": ["bot A 192.0.2.3", *OF_TARGET],
+    "an address of somebody else beside ours": ["bot A 192.0.2.1", "bot A 192.0.2.3", *OF_TARGET],
+    "an IPv6 address of somebody else beside ours": ["bot A 192.0.2.1", "bot AAAA 2001:db8::2", *OF_TARGET],
+    "a CNAME to somebody else": ["bot CNAME www", "www A 192.0.2.3", *OF_TARGET],
+    "a name below the target": ["bot CNAME a.direct", "a.direct A 192.0.2.3", *OF_TARGET],
+}
+
+
+@pytest.mark.parametrize(
+    ("records", "answer"),
+    [pytest.param(records, ProofAnswer.SHOWN, id=f"here, {what}") for what, records in HERE_ALREADY.items()]
+    + [pytest.param(records, ProofAnswer.MISSING, id=f"not here, {what}") for what, records in NOT_HERE.items()],
+)
+async def test_a_name_leads_here_by_a_cname_or_by_no_address_but_ours(
+    server: NameServer, records: list[str], answer: ProofAnswer
+) -> None:
+    server.serve(*records)
+    assert await leads(server.resolver) is answer
+
+
+async def leads(*resolvers: str) -> ProofAnswer:
+    proofs = DnsProofs(resolvers, attempt_seconds=PATIENCE_SECONDS[0])
+    return await proofs.leads_to(f"bot.{name_server.ZONE}", TARGET)
+
+
+@pytest.mark.parametrize("bad", [name_server.failing(dns.rcode.SERVFAIL), name_server.lame], ids=["failing", "lame"])
+async def test_where_a_name_leads_is_unknown_as_long_as_too_few_say_it(server: NameServer, bad: Bad) -> None:
+    server.serve("bot CNAME direct")
+    async with name_server.badly(bad) as first, name_server.badly(bad) as second:
+        assert await leads(server.resolver, first, second) is ProofAnswer.UNKNOWN
+        assert await leads(server.resolver, first) is ProofAnswer.UNKNOWN
+        assert await leads(first, server.resolver, server.resolver) is ProofAnswer.SHOWN
+    async with name_server.badly(name_server.empty) as other:
+        assert await leads(server.resolver, server.resolver, other) is ProofAnswer.UNKNOWN

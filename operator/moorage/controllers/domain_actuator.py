@@ -26,6 +26,7 @@ from moorage.model.sealing import KeysUnavailable
 from moorage.providers.ports import Proofs
 from moorage.services.certificates import Certificates
 from moorage.services.domain_months import DomainMonths
+from moorage.services.pointers import Pointers
 from moorage.services.zone_plan import leads_to
 from moorage.services.zones import Zones
 from moorage.store.domains import Domains
@@ -50,6 +51,7 @@ class DomainActuator:
     certificates: Certificates
     routes: DomainRoutes
     proofs: Proofs
+    pointers: Pointers
     months: DomainMonths
     offer: DomainOffer
     epoch: Epoch
@@ -93,6 +95,7 @@ class DomainActuator:
                 await self.certificates.revoke(record)
                 return AT_ONCE
             case do.Release():
+                self.pointers.forget(record.uid)
                 await self.domains.release(epoch=epoch, uid=record.uid, quarantine=self.quarantine)
             case do.Finish():
                 await self.domains.finish(epoch=epoch, uid=record.uid)
@@ -110,7 +113,7 @@ class DomainActuator:
         if self.issuer(domain) is Issuer.CLOUDFLARE or record.provider_hostname_id is not None:
             return self.zones.seen_hostname(record.uid, record.hostname)
         # Its record is in the tenant's own zone, and nothing of ours is at the provider.
-        return Thing(sight=Sight.THERE if record.state is DomainState.ACTIVE else Sight.ABSENT)
+        return self.pointers.seen(record.uid) if record.state is DomainState.ACTIVE else Thing(sight=Sight.ABSENT)
 
     def certificate_seen(self, domain: Domain, record: DomainRecord) -> Thing:
         """The certificate that visitors meet: at the provider's edge, or here."""
@@ -140,8 +143,10 @@ class DomainActuator:
             self.zones.wish(owner, leads_to(record.hostname, self.offer.target, proxied=proxied))
         elif self.issuer(domain) is Issuer.CLOUDFLARE:
             self.zones.wish_hostname(owner, record.hostname, record.provider_hostname_id)
-        elif record.provider_hostname_id is not None:
-            self._remove_name(owner, record)
+        else:
+            if record.provider_hostname_id is not None:
+                self._remove_name(owner, record)
+            self.pointers.wish(owner, record.hostname, self.offer.target_of_own(domain.spec.certificate))
 
     def _remove_name(self, owner: Owner, record: DomainRecord) -> None:
         if not record.own:

@@ -228,7 +228,10 @@ class CertificateIssuer(Protocol):
 
 
 class Proofs(Protocol):
-    """Asks the DNS, without a cache, whether a name shows a text."""
+    """Asks the DNS, without a cache, what a name shows, and where it leads."""
 
     async def look(self, name: str, text: str) -> ProofAnswer:
         """Whether the TXT records at `name` hold exactly this text, by the word of several resolvers."""
+
+    async def leads_to(self, name: str, target: str) -> ProofAnswer:
+        """Whether visitors of `name` are led to where `target` leads, by the word of several resolvers."""

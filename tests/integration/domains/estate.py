@@ -43,6 +43,15 @@ class Texts:
     def __init__(self) -> None:
         self.shown: dict[str, str] = {}
         self.silent = False
+        self.pointed: dict[str, str] = {}  # a host name, and where it leads
+        self.asked_where = 0
+
+    async def leads_to(self, name: str, target: str) -> ProofAnswer:
+        """As resolvers would say."""
+        self.asked_where += 1
+        if self.silent:
+            return ProofAnswer.UNKNOWN
+        return ProofAnswer.SHOWN if self.pointed.get(name) == target else ProofAnswer.MISSING
 
     async def look(self, name: str, text: str) -> ProofAnswer:
         """As resolvers would say."""
@@ -83,7 +92,9 @@ class Estate:
             objects=self.objects, world=self.cluster, applier=Applier(self.client, self.cluster), epoch=self.epoch,
             ring=self._ring, metrics=self.metrics, clock=lambda: self.now_s,
         )  # fmt: skip
-        self.naming = assemble(ground, self.offer, self._zones, {Issuer.CLOUDFLARE: self.authority}, self.texts)
+        self.naming = assemble(
+            ground, self.offer, self._zones, dict.fromkeys(self.offer.issuers, self.authority), self.texts
+        )
         self.rung |= set(self.objects.keys("Domain"))
 
     def _ring(self, key: Key, _urgent: bool) -> None:
