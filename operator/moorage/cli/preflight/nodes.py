@@ -51,7 +51,7 @@ async def clocks(client: Client, _: Place) -> list[Finding]:
     """This machine's and the nodes' clocks, beside the API server's."""
     before = datetime.now(UTC)
     server = await server_clock(client)
-    findings = [skew("clock of this machine", _beyond_a_second(before, server))]
+    findings = [skew("clock of this machine", beside(server, before, datetime.now(UTC)))]
     leases, _version = await client.list(LEASES, Manifest)
     worst, where = 0.0, ""
     for lease in leases:
@@ -59,7 +59,7 @@ async def clocks(client: Client, _: Place) -> list[Finding]:
         received = max((each["time"] for each in lease["metadata"].get("managedFields", ())), default=None)
         said = lease["spec"].get("renewTime")
         if received and said:
-            off = _beyond_a_second(clock.parse(said), clock.parse(received))
+            off = beside(clock.parse(received), clock.parse(said), clock.parse(said))
             if off > worst:
                 worst, where = off, lease["metadata"]["name"]
     if leases:
@@ -75,10 +75,13 @@ def skew(check: str, seconds: float) -> Finding:
     return warn(check, told, ADVICE_CLOCK) if seconds >= SKEW_WARN_SECONDS else ok(check, told)
 
 
-def _beyond_a_second(one: datetime, server: datetime) -> float:
-    """How far a moment lies outside the second that the server's clock names."""
-    off = (one - server).total_seconds()
-    return -off if off < 0 else max(0.0, off - 1.0)
+def beside(server: datetime, before: datetime, after: datetime) -> float:
+    """How many seconds another clock is off for certain, which said `before` and `after` while the server's was read.
+
+    The server names the second only; and what it took to answer says nothing about anybody's clock.
+    """
+    early, late = (server - after).total_seconds(), (before - server).total_seconds() - 1.0
+    return max(0.0, early, late)
 
 
 def _lacks(info: Manifest) -> str:
