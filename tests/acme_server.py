@@ -26,7 +26,7 @@ from dev.layout import Layout
 from moorage.providers.ports import CustomHostname, DnsRecord, Written
 from tests.store_server import free_port
 
-START_SECONDS_MAX = 20.0
+START_SECONDS_MAX = 60.0
 CONFIG, CA_FILE = "pebble.json", "server-ca.pem"
 BLOCKED = "blocked.example"
 

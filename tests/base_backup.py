@@ -79,6 +79,6 @@ def _copy(data: Path, into: Path) -> None:
 
 
 async def _until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not reached():  # noqa: ASYNC110  # another program cannot set an event
             await asyncio.sleep(0.05)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 ACCESS_KEY, SECRET_KEY, REGION = "moorage-test", "moorage-test-secret", "us-east-1"
-START_LIMIT_SECONDS = 20.0
+START_LIMIT_SECONDS = 60.0
 
 
 def binary() -> Path:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "charts"
 VALUES = Path(__file__).parent / "values"
 NAMESPACE = "moorage-system"
-SECONDS_MAX = 60
+SECONDS_MAX = 180
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from urllib.error import URLError
 
-START_LIMIT_SECONDS = 60.0
+START_LIMIT_SECONDS = 180.0
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config

@@ -12,7 +12,7 @@ from tests.chart import rendering
 pytestmark = pytest.mark.cluster
 
 FOREIGN = ("cert-manager.io/", "postgresql.cnpg.io/", "monitoring.coreos.com/")
-SECONDS_MAX = 60
+SECONDS_MAX = 180
 
 
 @pytest.fixture(scope="module")

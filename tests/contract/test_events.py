@@ -18,7 +18,7 @@ from moorage.model.reasons import Reason
 
 pytestmark = pytest.mark.cluster
 
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 120.0
 Scene = Callable[[Client, Metadata], Awaitable[None]]
 
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.cluster
 CRDS = sorted((Path(__file__).parents[2] / "crds").glob("*.yaml"))
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
 OWNER = {"apiVersion": "moorage.dev/v1alpha1", "kind": "Agent", "name": "a", "controller": True}
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 120.0
 
 
 @dataclass

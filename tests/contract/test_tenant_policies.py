@@ -17,7 +17,7 @@ from tests import factories
 
 pytestmark = pytest.mark.cluster
 
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 120.0
 OWN_RANGES = ("203.1.0.0/16", "10.78.0.0/16", "10.123.0.0/16", "2a01:4f8:1:2::/64", "fd00:78::/56")
 INGRESS = Pods(namespace="ingress", labels={"app": "proxy"})
 OFFER = factories.platform(network=NetworkOffer(denied=OWN_RANGES, ingress=INGRESS))

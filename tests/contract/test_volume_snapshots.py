@@ -20,7 +20,7 @@ pytestmark = pytest.mark.cluster
 
 KINDS = yaml.safe_load((Path(__file__).parent / "volume_snapshots.yaml").read_text())["items"]
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 120.0
 NAMESPACE = "mn-acme"  # the agents' of the factories
 ATTEMPT = factories.ATTEMPT_ID
 NAME = names.frozen_copy(ATTEMPT)

@@ -16,7 +16,7 @@ from tests.contract.guard.cluster import OPERATOR, Guarded, Manifest, path_of, t
 
 pytestmark = pytest.mark.cluster
 
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 120.0
 TRIES_MAX = 200
 CORE = "mn-fresh"
 OFFER = DomainOffer(zone="agents.example", target="203.0.113.80")

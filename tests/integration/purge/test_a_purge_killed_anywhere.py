@@ -122,7 +122,7 @@ async def test_a_restore_that_begins_exactly_at_the_purge_has_its_key_or_is_refu
         asked = []
         for waiting, question in enumerate((begin, purge) if restore_first else (purge, begin), start=1):
             asked.append(asyncio.create_task(question))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await house.world.sql.fetchval(WAITING) < waiting:
                     assert not asked[-1].done(), "it did not ask for the snapshot's row"
                     await asyncio.sleep(0.005)

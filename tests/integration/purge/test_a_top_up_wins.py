@@ -68,7 +68,7 @@ async def test_a_top_up_that_is_not_committed_yet_is_waited_for(house: House) ->
     async with house.world.sql.transaction():
         await house.world.sql.execute("SELECT money.lock_wallet(1)")
         purge = asyncio.create_task(house.rows.purge_agent(epoch=1, uid=uid, fence=fence))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await house.world.sql.fetchval(WAITS):
                 assert not purge.done(), "it did not ask the wallet"
                 await asyncio.sleep(0.005)

@@ -262,7 +262,7 @@ async def test_a_mover_waits_for_a_store_that_comes_back(world: World) -> None:
 
 async def claimed(world: World, attempt_id: str) -> None:
     """Wait until a mover has its assignment."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (await world.row(attempt_id)).mover_pod_uid is None:  # noqa: ASYNC110 - another process writes it
             await asyncio.sleep(0.01)
 

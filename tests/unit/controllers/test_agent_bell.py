@@ -56,7 +56,7 @@ def rung(*pages: list[AgentObject]) -> tuple[list[tuple[str, bool]], Objects]:
         source = Source(*pages)
         bell = AgentBell(source, objects, lambda key, urgent: bells.append((key.name, urgent)))
         watching = asyncio.create_task(bell.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await source.done.wait()
         watching.cancel()
 

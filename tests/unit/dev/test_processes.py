@@ -71,7 +71,7 @@ def test_nothing_of_our_environment_leaks_into_a_daemon(layout: Layout, monkeypa
     monkeypatch.setenv("KUBECONFIG", "/somewhere")
     processes.start(layout, "printer", ["sh", "-c", "env; exec sleep 1000"], inside=False, env={"ASKED": "yes"})
     log = processes.log_file(layout, "printer")
-    processes.wait(layout, "printer", lambda: "ASKED=yes" in log.read_text(), seconds=10, what="its environment")
+    processes.wait(layout, "printer", lambda: "ASKED=yes" in log.read_text(), seconds=60, what="its environment")
 
     assert "KUBECONFIG" not in log.read_text()
 
@@ -139,7 +139,7 @@ def test_a_daemon_that_ignores_the_polite_signal_is_killed(layout: Layout) -> No
         layout, "stubborn", ["sh", "-c", "trap '' TERM; echo set; while :; do sleep 1000; done"], inside=False
     )
     log = processes.log_file(layout, "stubborn")
-    processes.wait(layout, "stubborn", lambda: "set" in log.read_text(), seconds=10, what="its trap")
+    processes.wait(layout, "stubborn", lambda: "set" in log.read_text(), seconds=60, what="its trap")
     record = processes._read(layout, "stubborn")
     processes.stop(layout, "stubborn", grace_seconds=0.01)
 

@@ -25,7 +25,7 @@ async def through(answer: Answer | None, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", forward.host_port)
     writer.write(request)
     writer.write_eof()
-    received = await asyncio.wait_for(reader.read(), 20)
+    received = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     serving.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -21,7 +21,7 @@ from moorage.kube.client import Client
 from moorage.kube.login import Credentials
 
 NOW = datetime.datetime.now(datetime.UTC)
-LIMIT_SECONDS = 20.0
+LIMIT_SECONDS = 120.0
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n"
 
 
