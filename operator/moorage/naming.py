@@ -14,9 +14,11 @@ from moorage.controllers.objects import Objects
 from moorage.controllers.unnamed_domain import UnnamedDomainController
 from moorage.jobs.renew_domains import RenewDomains
 from moorage.jobs.sweep_domains import SweepDomains
+from moorage.jobs.sweep_routes import SweepRoutes
 from moorage.kube import kinds
 from moorage.kube.apply import Applier
 from moorage.kube.client import Client
+from moorage.kube.former_routes import FormerRoutes
 from moorage.kube.observe import World
 from moorage.kube.tls_secrets import TlsSecrets
 from moorage.model.domain import Issuer
@@ -123,6 +125,7 @@ def assemble(
         "keep_certificates": certificates.step,
         "renew_domains": RenewDomains(months, epoch).renew,
         "sweep_domains": SweepDomains(domains, partial(ground.applier.uids, kinds.DOMAIN), ground.ring).sweep,
+        "sweep_routes": SweepRoutes(domains, FormerRoutes(ground.client, offer.route_kind), routes.is_there).sweep,
     }
     reconciles = {"Domain": controller.reconcile, VANISHED_DOMAIN: controller.reconcile_vanished}
     return Naming(reconciles=reconciles, steps=steps)

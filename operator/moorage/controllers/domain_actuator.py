@@ -174,7 +174,7 @@ class DomainActuator:
         except KeysUnavailable as error:
             log.warning("a certificate waits for the root key", extra={"domain": record.uid, "why": str(error)})
             wait_seconds = KEYS_SECONDS
-            if self.routes.seen(domain, None).id is None:
+            if not self.routes.is_there(domain.metadata):
                 return wait_seconds
         await self.routes.apply(domain, self.backend(record, away=away))
         return wait_seconds

@@ -13,6 +13,7 @@ from moorage.kube.tls_secrets import TlsSecrets
 from moorage.model import names
 from moorage.model.domain import Domain
 from moorage.model.domain_seen import Thing
+from moorage.model.metadata import Metadata
 from moorage.model.offer import DomainOffer
 
 
@@ -38,6 +39,10 @@ class DomainRoutes:
     def seen(self, domain: Domain, wanted: Backend | None) -> Thing:
         """How the route stands to the one that is wanted; None: none is."""
         return self.world.route_seen(domain.metadata, None if wanted is None else self._route(domain, wanted))
+
+    def is_there(self, domain: Metadata) -> bool:
+        """Whether a route of this Domain's is seen, wherever it leads."""
+        return self.world.route_seen(domain, None).id is not None
 
     def has_certificate(self, domain: Domain, fingerprint: str) -> bool:
         """Whether this certificate was put beside the route not long ago."""
