@@ -15,6 +15,7 @@ from moorage.model.errors import Transient
 from moorage.model.payments import Backlog, Outcome, PaymentSnapshot, Source, Taken, Trouble, Unbookable
 from moorage.providers.ports import PaymentObjects
 from moorage.store.payments import Payments
+from moorage.store.together import together
 
 OBJECTS_PER_LOOK_MAX = 200
 AT_ONCE_MAX = 8
@@ -52,7 +53,7 @@ class Deposits:
             async with gate:
                 return await self._apply(item)
 
-        return list(await asyncio.gather(*(one(item) for item in taken)))
+        return await together(one(item) for item in taken)
 
     async def backlog(self) -> Backlog:
         """What is not done yet."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from moorage.model import names
 from moorage.providers.ports import ObjectStore
 from moorage.store.catalogue import KNOWN_AT_ONCE, Catalogue, Catalogued
+from moorage.store.together import together
 
 PREFIX = "s/"
 PAGE = 500
@@ -60,7 +61,7 @@ async def _look_for_objects(catalogue: Catalogue, store: ObjectStore) -> tuple[i
     while page := await catalogue.page(after, PAGE):
         after = page[-1].id
         living += len(page)
-        answers = await asyncio.gather(*(lacks(snapshot) for snapshot in page))
+        answers = await together(lacks(snapshot) for snapshot in page)
         for snapshot, lacking_now in zip(page, answers, strict=True):
             # One that was purged meanwhile is missing by right.
             if lacking_now and await catalogue.find(snapshot.id) is not None:

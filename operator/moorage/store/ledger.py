@@ -1,6 +1,5 @@
 """The ledger: wallets, runs and their settlement, each a call of one SQL function that is one transaction."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from moorage.model.names import AgentUid, PodUid, WalletId
 from moorage.model.reasons import Reason
 from moorage.model.wallet import Standing
 from moorage.store.database import Database
+from moorage.store.together import together
 
 UNKNOWN_WALLET = "MO002"
 AMOUNT_REFUSED = "MO003"
@@ -153,7 +153,7 @@ class Ledger:
                 wallets, exhausted = wallets + row["wallets"], exhausted + row["exhausted"]
             return wallets, exhausted
 
-        sums = await asyncio.gather(*(work() for _ in range(SETTLE_SESSIONS)))
+        sums = await together(work() for _ in range(SETTLE_SESSIONS))
         return await self._settled(sum(one[0] for one in sums), sum(one[1] for one in sums))
 
     async def open_runs(self) -> list[OpenRun]:

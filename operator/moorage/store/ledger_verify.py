@@ -1,6 +1,5 @@
 """Whether the books are right: every invariant of the ledger, on one consistent view of it."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from moorage.model.ledger import Check
 from moorage.store import invariants
 from moorage.store.database import Database
 from moorage.store.invariants.invariant import Invariant
+from moorage.store.together import together
 
 EXAMPLES_MAX = 10
 WALLETS_MAX = 100
@@ -57,7 +57,7 @@ async def verify(
                 await connection.execute(f"{_VIEW}SET TRANSACTION SNAPSHOT '{view}'")
                 await work(connection)
 
-        await asyncio.gather(work(first), *(work_beside() for _ in range(1, SESSIONS)))
+        await together([work(first), *(work_beside() for _ in range(1, SESSIONS))])
     order = {invariant.id: place for place, invariant in enumerate(invariants.ALL)}
     return sorted(checks, key=lambda check: order[check.id])
 

@@ -5,15 +5,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from click.testing import CliRunner
 
 from dev.postgres import Postgres
 from moorage.cli import main
+from moorage.store import invariants, ledger_verify
+from moorage.store.database import VERIFY_ROLE, Database
+from moorage.store.invariants.invariant import Invariant
 from moorage.store.migrate import migrate
 from tests.integration.money.world import new_world
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
 
 PAGE_BYTES = 8192
 
@@ -28,6 +32,18 @@ def server() -> Iterator[Postgres]:
         made.start()
         yield made
         made.stop()
+
+
+async def test_what_a_session_stumbles_over_is_told_whatever_another_one_is_doing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = Invariant("I-0", "It takes its time.", "SELECT NULL::bigint, pg_sleep(60)::text")
+    fails = Invariant("I-1", "It cannot be asked.", "SELECT NULL::bigint, (1 / 0)::text")
+    monkeypatch.setattr(invariants, "ALL", (waits, fails))
+    database = await Database.connect(database_url, size_max=2, role=VERIFY_ROLE)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await ledger_verify.verify(database)
+    await database.close()
 
 
 async def _books(url: str) -> None:
