@@ -1,18 +1,36 @@
 """Tenants who want the same names: the real lifecycle over the real claims; DNS and provider obey at once."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moorage.lifecycle import domain as lifecycle
 from moorage.lifecycle import domain_effects as do
-from moorage.model.domain_record import DomainRecord, DomainState, Standing
+from moorage.model.domain_record import DomainRecord, DomainState
 from moorage.model.domain_seen import DomainSeen, ProofAnswer, Sight, Thing
 from moorage.store.invariants import domains as invariants
+from tests.integration.domains.name_book import Asker, NameBook
 from tests.integration.domains.registry import QUARANTINE, Registry
 from tests.integration.money.world import START_S
 
 FRESH_SECONDS = 3600
+HELD_BY_ITS_HOLDER = [check for check in invariants.INVARIANTS if check.id == "I-27"]  # nobody pays for months here
+# What the database says of names that were ever held, and of those who ask for them; moments in seconds.
+NAMES = """
+SELECT c.hostname, t.name AS tenant, c.domain_uid::text AS holder, c.proven_at IS NOT NULL AS proven,
+       coalesce(extract(epoch FROM c.quarantine_until), 0)::bigint AS kept
+FROM moorage.claim c JOIN moorage.tenant t ON t.uid = c.tenant_uid WHERE t.name = ANY ($1)
+"""
+ASKERS = """
+SELECT d.uid::text, d.state, d.deleted_at IS NOT NULL AS finished, extract(epoch FROM d.proven_at)::bigint AS proven,
+       extract(epoch FROM d.looked_at)::bigint AS looked, extract(epoch FROM d.missing_since)::bigint AS missing,
+       moorage.claim_standing(d.uid) AS standing
+FROM moorage.domain d JOIN moorage.tenant t ON t.uid = d.tenant_uid WHERE t.name = ANY ($1)
+"""
 STILL_PASSES = 3  # route and name are taken away in steps of which none says that there is more to do
+
+
+Plan = tuple[DomainRecord, lifecycle.Decision]
 
 
 @dataclass(eq=False)
@@ -26,7 +44,8 @@ class Lodging:
     deleting: bool = False
     finished: bool = False
     routed: bool = False
-    planned: tuple[DomainRecord, lifecycle.Decision] | None = None
+    planned: Plan | None = None
+    old: Plan | None = None  # one that was carried out, and moved its state
 
 
 @dataclass
@@ -34,30 +53,39 @@ class Town:
     """Everybody's Domains; judges after every act whether a name is anybody's who must not have it."""
 
     registry: Registry
+    names_max: int = 20
     now_s: int = START_S
     lodgings: list[Lodging] = field(default_factory=list)
-    texts: set[tuple[str, str]] = field(default_factory=set)  # what the DNS shows: a host name and a text
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)  # what the DNS shows where, and for which tenant
     served: dict[str, Lodging] = field(default_factory=dict)  # what exists outside
     shown_s: dict[tuple[str, str], int] = field(default_factory=dict)  # when a host name showed a tenant's text last
-    waits: dict[str, tuple[str, int]] = field(default_factory=dict)  # quarantine: whose it was, and up to when
+    unjudged: bool = False  # whether anything was written since the last judgement
+    challenges: dict[str, tuple[str, str]] = field(default_factory=dict)  # whose text, for which name
+
+    def __post_init__(self) -> None:
+        self.book = NameBook(self.names_max, int(QUARANTINE.total_seconds()), self.now_s)
 
     async def move_in(self, tenant: str, hostname: str, *, own: bool) -> Lodging:
         """A new Domain."""
         made = Lodging(await self.registry.domain(tenant, hostname, own=own), tenant, hostname, own)
         self.lodgings.append(made)
+        self.book.askers[made.uid] = Asker(made.uid, tenant, hostname, own)
+        whose = self.challenges.setdefault(await self._challenge(made), (tenant, hostname))
+        assert whose == (tenant, hostname), "one text proves two claims"
         return made
 
     async def show(self, lodging: Lodging) -> None:
         """The owner of the name puts this Domain's text into the DNS."""
-        self.texts.add((lodging.hostname, await self._challenge(lodging)))
+        self.texts[lodging.hostname, await self._challenge(lodging)] = lodging.tenant
 
     async def withdraw(self, lodging: Lodging) -> None:
         """And takes it out again."""
-        self.texts.discard((lodging.hostname, await self._challenge(lodging)))
+        self.texts.pop((lodging.hostname, await self._challenge(lodging)), None)
 
     async def pass_time(self, seconds: int) -> None:
         """Let the database's clock go on."""
         self.now_s += seconds
+        self.book.now_s = self.now_s
         await self.registry.world.at(self.now_s)
 
     async def unpaid(self, lodging: Lodging, *, unpaid: bool) -> None:
@@ -79,6 +107,7 @@ class Town:
         await self.registry.world.sql.execute(
             "UPDATE moorage.tenant SET removed_at = moorage.moment() WHERE name = $1", tenant
         )
+        self.book.gone.add(tenant)
         for lodging in self.lodgings:
             lodging.deleting |= lodging.tenant == tenant
 
@@ -95,8 +124,10 @@ class Town:
             return
         (before, decision), lodging.planned = lodging.planned, None
         after = decision.record
-        if after != before and not await self.registry.domains.save(epoch=1, before=before, after=after):
-            return
+        if after != before:
+            lodging.old = before, decision
+            if not await self._save(before, after):
+                return
         if after.state is DomainState.ACTIVE and before.state is not DomainState.ACTIVE and lodging.own:
             shown_s = self.shown_s.get((lodging.hostname, lodging.tenant))
             assert shown_s is not None, "active without a proof"
@@ -104,6 +135,41 @@ class Town:
         for effect in decision.effects:
             await self._do(effect, lodging, before)
         await self.judge()
+
+    async def out_of_turn(self, lodging: Lodging, what: str) -> None:
+        """Something is done that nobody has decided now; also for a Domain that is no more."""
+        if what == "claim":
+            await self._ask(lodging)
+        elif what == "release" and self.served.get(lodging.hostname) is not lodging:
+            await self._release(lodging)
+        elif what == "proof":
+            await self._look_for_proof(lodging, await self._challenge(lodging))
+        elif what == "save" and lodging.old is not None:  # by somebody who comes too late, and goes no further
+            before, decision = lodging.old
+            await self._save(before, decision.record)
+        await self.judge()
+
+    async def _ask(self, lodging: Lodging) -> None:
+        answer = await self.registry.claim(lodging.uid, names_max=self.names_max)
+        expected = self.book.claim(lodging.uid)
+        self.unjudged = True
+        assert answer is expected, f"{answer} where it should be {expected}"
+
+    async def _finish(self, lodging: Lodging) -> None:
+        await self.registry.domains.finish(epoch=1, uid=lodging.uid)
+        lodging.finished = self.book.askers[lodging.uid].finished = self.unjudged = True
+
+    async def _release(self, lodging: Lodging) -> None:
+        await self.registry.release(lodging.uid)
+        self.book.release(lodging.uid)
+        self.unjudged = True
+
+    async def _save(self, before: DomainRecord, after: DomainRecord) -> bool:
+        saved = await self.registry.domains.save(epoch=1, before=before, after=after)
+        expected = self.book.move(before.uid, after.state, decided_at=before.fence)
+        self.unjudged = True
+        assert saved is expected, f"{before.state} became {after.state}: {saved}"
+        return saved
 
     async def settle(self) -> None:
         """Reconcile everybody until it stands still, and once more."""
@@ -116,26 +182,40 @@ class Town:
 
     async def judge(self) -> None:
         """No name is anybody's who must not have it."""
-        for check in invariants.INVARIANTS:
+        if not self.unjudged:
+            return
+        self.unjudged = False
+        for check in HELD_BY_ITS_HOLDER:
             assert await self.registry.world.sql.fetch(check.sql) == [], check.sentence
+        await self._compare()
         for hostname, lodging in self.served.items():
             holder = await self.registry.world.sql.fetchval(
                 "SELECT domain_uid::text FROM moorage.claim WHERE hostname = $1", hostname
             )
             assert holder == lodging.uid, "it exists outside, and is another's"
 
+    async def _look_for_proof(self, lodging: Lodging, challenge: str) -> None:
+        shown_for = self.texts.get((lodging.hostname, challenge))
+        assert shown_for in {None, lodging.tenant}, "proven by what another tenant shows"
+        await self.registry.prove(lodging.uid, ProofAnswer.MISSING if shown_for is None else ProofAnswer.SHOWN)
+        self.book.look(lodging.uid, shown=shown_for is not None)
+        self.unjudged = True
+        if shown_for is not None:
+            self.shown_s[lodging.hostname, lodging.tenant] = self.now_s
+
+    async def _compare(self) -> None:
+        """Database and book say the same of every name, and of everybody who asks."""
+        fetch, tenants = self.registry.world.sql.fetch, sorted({lodging.tenant for lodging in self.lodgings})
+        _agree(self.book.all_names(), {row[0]: tuple(row)[1:] for row in await fetch(NAMES, tenants)})
+        _agree(self.book.all_askers(), {row[0]: tuple(row)[1:] for row in await fetch(ASKERS, tenants)})
+
     async def _do(self, effect: do.Effect, lodging: Lodging, before: DomainRecord) -> None:
         name = lodging.hostname
         match effect:
             case do.Claim():
-                if await self.registry.claim(lodging.uid) is Standing.HELD:
-                    tenant, until_s = self.waits.get(name, (lodging.tenant, 0))
-                    assert tenant == lodging.tenant or until_s <= self.now_s, "held in another's quarantine"
+                await self._ask(lodging)
             case do.LookForProof():
-                shown = (name, before.challenge) in self.texts
-                await self.registry.prove(lodging.uid, ProofAnswer.SHOWN if shown else ProofAnswer.MISSING)
-                if shown:
-                    self.shown_s[name, lodging.tenant] = self.now_s
+                await self._look_for_proof(lodging, before.challenge)
             case do.KeepName():
                 assert self.served.setdefault(name, lodging) is lodging, "two lead to one name"
             case do.ApplyRoute():
@@ -147,12 +227,9 @@ class Town:
                 assert self.served.pop(name, lodging) is lodging
             case do.Release():
                 assert self.served.get(name) is not lodging, "given up, and still there"
-                await self.registry.release(lodging.uid)
-                if before.state is DomainState.RELEASING:
-                    self.waits[name] = lodging.tenant, self.now_s + int(QUARANTINE.total_seconds())
+                await self._release(lodging)
             case do.Finish():
-                await self.registry.domains.finish(epoch=1, uid=lodging.uid)
-                lodging.finished = True
+                await self._finish(lodging)
 
     def _seen(self, lodging: Lodging) -> DomainSeen:
         return DomainSeen(
@@ -168,6 +245,12 @@ class Town:
             "SELECT challenge FROM moorage.domain WHERE uid = $1", uuid.UUID(lodging.uid)
         )
         return text
+
+
+def _agree(book: Mapping[str, object], database: Mapping[str, object]) -> None:
+    for key in book.keys() | database.keys():
+        said, found = book.get(key), database.get(key)
+        assert said == found, f"{key}: the book says {said}, the database {found}"
 
 
 def _thing(*, there: bool) -> Thing:
