@@ -199,13 +199,14 @@ def test_an_empty_server_is_told_what_it_lacks(lone_kubeconfig: str, request: py
         "database": "warn",
         "root key": "warn",
         "object store": "warn",
+        "host names": "warn",
     }
 
 
 def test_a_good_cluster_is_told_so(cluster: Cluster) -> None:
     exit_code, found = cluster.preflight()
     wrong = {check: told for check, told in found.items() if told[0] != "ok"}
-    assert wrong.keys() == {"database", "root key", "object store"}, "which nobody has named here"
+    assert wrong.keys() == {"database", "root key", "object store", "host names"}, "which nobody has named here"
     assert exit_code == 0
 
 

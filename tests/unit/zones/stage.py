@@ -60,7 +60,7 @@ class Stage:
 
     def __init__(self, account: Account, server: CloudflareServer, token_file: Path) -> None:
         self.account, self.zone = account, account.zone(ZONE)
-        self.token_file = token_file
+        self.token_file, self.url = token_file, server.url
         self.metrics = Metrics()
         self.allowance = Allowance(PER_MINUTE, clock=account.clock)
         self.calls = CloudflareCalls(

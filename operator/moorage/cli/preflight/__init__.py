@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import click
 
 from moorage.cli import terminal
-from moorage.cli.preflight import cluster, nodes, probe, report, stores
+from moorage.cli.preflight import cluster, host_names, nodes, probe, report, stores
 from moorage.cli.preflight.cluster import Place
 from moorage.cli.preflight.report import Finding, Outcome, warn
 from moorage.kube import login
@@ -40,8 +40,8 @@ def preflight(namespace: str, with_probe: bool, image: str, as_json: bool) -> No
     """Check a cluster before the install, and after it.
 
     The cluster is the one of KUBECONFIG. Database and object store are checked when MOORAGE_DATABASE_URL and
-    MOORAGE_STORE_… are set. Changes nothing; `--probe` makes two namespaces for a moment and removes them. Exits with
-    1 when something fails.
+    MOORAGE_STORE_… are set, the DNS provider with MOORAGE_DOMAIN_ZONE and MOORAGE_CLOUDFLARE_TOKEN_FILE. Changes
+    nothing; `--probe` makes two namespaces for a moment and removes them. Exits with 1 when something fails.
     """
 
     async def call() -> list[Finding]:
@@ -68,7 +68,7 @@ async def looked_at(client: Client, namespace: str) -> list[Finding]:
     where = await cluster.place(client, namespace)
     for name, check in CHECKS:
         findings += await _read(name, check(client, where))
-    for named in (stores.database, stores.root_key, stores.object_store):
+    for named in (stores.database, stores.root_key, stores.object_store, host_names.provider):
         findings += await named(os.environ)
     return findings
 
