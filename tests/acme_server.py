@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from dev import toolchain
 from dev.layout import Layout
 from moorage.providers.ports import CustomHostname, DnsRecord, Written
-from tests.store_server import free_port
+from tests.store_server import free_port, free_ports
 
 START_SECONDS_MAX = 60.0
 CONFIG, CA_FILE = "pebble.json", "server-ca.pem"
@@ -35,7 +35,7 @@ class ChallengeZone:
     """The DNS of the tests, with a zone that is written as a provider's is (pebble-challtestsrv)."""
 
     def __init__(self, folder: Path) -> None:
-        self.port, self._control = free_port(), free_port()
+        self.port, self._control = free_ports(2)
         self.shown: dict[str, DnsRecord] = {}
         program = toolchain.program(Layout.current(), "pebble-challtestsrv")
         argv = [str(program), "-dnsserver", f"127.0.0.1:{self.port}", "-management", f"127.0.0.1:{self._control}"]

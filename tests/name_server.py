@@ -18,6 +18,7 @@ from dev import toolchain
 from dev.layout import Layout
 
 START_LIMIT_SECONDS = 60.0
+PORTS_TRIED_MAX = 20
 LOOPBACK = "127.0.0.1"
 ZONE = "victim.example"
 """The zone the server is asked for; what it holds is up to the test."""
@@ -154,9 +155,12 @@ def garbage(question: bytes) -> bytes:
 
 
 def _free_port() -> int:
-    with socket.socket() as stream:
-        stream.bind((LOOPBACK, 0))
-        port = int(stream.getsockname()[1])
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
-            datagram.bind((LOOPBACK, port))
-    return port
+    """One that is free twice: of TCP and of UDP, which somebody else may have taken alone."""
+    for _ in range(PORTS_TRIED_MAX):
+        with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+            stream.bind((LOOPBACK, 0))
+            port = int(stream.getsockname()[1])
+            with contextlib.suppress(OSError):
+                datagram.bind((LOOPBACK, port))
+                return port
+    raise RuntimeError("no port is free for both TCP and UDP")

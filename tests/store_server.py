@@ -1,5 +1,6 @@
 """A real S3 server for tests: versitygw over a folder."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -24,9 +25,14 @@ def binary() -> Path:
 
 def free_port() -> int:
     """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Several of them: who asks for one after the other may be given the same one twice."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class VersityGateway:

@@ -1,13 +1,14 @@
 """etcd and kube-apiserver alone: enough to learn what a real API server accepts; nothing schedules or runs."""
 
 import secrets
-import socket
 import ssl
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
 from urllib.error import URLError
+
+from tests.store_server import free_ports
 
 START_LIMIT_SECONDS = 180.0
 KUBECONFIG = """\
@@ -18,15 +19,6 @@ contexts: [{{name: contract, context: {{cluster: contract, user: contract}}}}]
 clusters: [{{name: contract, cluster: {{server: "{server}", certificate-authority: "{certificate}"}}}}]
 users: [{{name: contract, user: {{token: "{token}"}}}}]
 """
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at this moment."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 class ControlPlane:
