@@ -13,6 +13,8 @@ STOP_SECONDS_MAX = 90.0
 AGENT_PODS = "moorage.dev/component=agent"
 # Enough for every resume: ten minutes of two demo agents.
 PLENTY_MICROS = 10_000_000
+# Of credit that ends soon: a slow machine too has seen the agent Ready by then, and spoken to it.
+SOON_OVER_SECONDS = 15
 QUIET_SECONDS = 3
 QUIET_TRIES_MAX = 10
 # Of pods, volumes, jobs and quotas the cluster itself writes the status, whenever it comes round to it.

@@ -7,18 +7,17 @@ import pytest
 
 from tests.e2e.cluster import condition
 from tests.e2e.house import MICROS, House
-from tests.e2e.tenancy import PLENTY_MICROS, Tenant, seconds_of_demo
+from tests.e2e.tenancy import PLENTY_MICROS, SOON_OVER_SECONDS, Tenant, seconds_of_demo
 
 pytestmark = pytest.mark.cluster
 
-BUDGET_SECONDS = 8
 DAY_SECONDS = 86_400
 TEST_SECONDS_MAX = 300
 
 
 def test_an_agent_stops_at_its_budget_and_comes_back_with_a_larger_one(house: House, tenant: Tenant) -> None:
     _not_over_midnight()
-    budget = seconds_of_demo(BUDGET_SECONDS)
+    budget = seconds_of_demo(SOON_OVER_SECONDS)
     helper = tenant.open(PLENTY_MICROS).agent(size="demo", budget=_per_day(budget))
     first = helper.until_ready()["status"]["podName"]
     assert helper.chat("remember the tide is low")
@@ -33,8 +32,9 @@ def test_an_agent_stops_at_its_budget_and_comes_back_with_a_larger_one(house: Ho
     _until_midnight(helper.record()["reached_until"], wallet["due_at"])
 
     house.grant(tenant.name, PLENTY_MICROS)
+    both = str(Decimal(2 * PLENTY_MICROS - budget) / MICROS)
     shown = house.cluster.until_one(
-        "wallets", "", tenant.name, lambda seen: seen["status"]["balance"] == "19.96", "the second grant"
+        "wallets", "", tenant.name, lambda seen: seen["status"]["balance"] == both, "the second grant"
     )
     assert condition(shown, "Funded") == ("True", "Funded")
     assert (helper.record()["veto"], helper.pods()) == ("BudgetReached", [])

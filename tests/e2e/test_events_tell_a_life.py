@@ -7,7 +7,7 @@ import pytest
 from moorage.model.messages import MESSAGES
 from moorage.model.reasons import Reason
 from tests.e2e.house import House
-from tests.e2e.tenancy import PLENTY_MICROS, Tenant, seconds_of_demo
+from tests.e2e.tenancy import PLENTY_MICROS, SOON_OVER_SECONDS, Tenant, seconds_of_demo
 
 pytestmark = pytest.mark.cluster
 
@@ -15,7 +15,7 @@ LIFE = {"PodReady": 2, "ZeroBalance": 1, "SnapshotVerified": 1}
 
 
 def test_events_tell_the_life_of_an_agent(house: House, tenant: Tenant) -> None:
-    helper = tenant.open(seconds_of_demo(5)).agent(size="demo")
+    helper = tenant.open(seconds_of_demo(SOON_OVER_SECONDS)).agent(size="demo")
     helper.until_ready()
     helper.until_suspended()
     house.grant(tenant.name, PLENTY_MICROS)

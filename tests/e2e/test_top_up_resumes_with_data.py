@@ -3,13 +3,13 @@
 import pytest
 
 from tests.e2e.house import House
-from tests.e2e.tenancy import PLENTY_MICROS, Tenant, seconds_of_demo
+from tests.e2e.tenancy import PLENTY_MICROS, SOON_OVER_SECONDS, Tenant, seconds_of_demo
 
 pytestmark = pytest.mark.cluster
 
 
 def test_top_up_resumes_the_agent_with_its_data(house: House, tenant: Tenant) -> None:
-    helper = tenant.open(seconds_of_demo(6)).agent(size="demo")
+    helper = tenant.open(seconds_of_demo(SOON_OVER_SECONDS)).agent(size="demo")
     first = helper.until_ready()["status"]["podName"]
     assert helper.chat("remember the cargo is salt")
     helper.until_suspended()

@@ -7,16 +7,15 @@ import pytest
 from moorage.model import names
 from tests.e2e.cluster import condition
 from tests.e2e.house import DEMO_MICROS_PER_SECOND, House, said
-from tests.e2e.tenancy import Tenant, seconds_of_demo
+from tests.e2e.tenancy import SOON_OVER_SECONDS, Tenant, seconds_of_demo
 
 pytestmark = pytest.mark.cluster
 
-PAID_SECONDS = 5
 REST_MICROS = 1234  # less than one second costs: nobody may take it
 
 
 def test_zero_suspends_with_a_verified_snapshot_and_charges_every_paid_second(house: House, tenant: Tenant) -> None:
-    granted = seconds_of_demo(PAID_SECONDS, REST_MICROS)
+    granted = seconds_of_demo(SOON_OVER_SECONDS, REST_MICROS)
     helper = tenant.open(granted).agent(size="demo")
     pod = helper.until_ready()["status"]["podName"]
     agent = helper.until_suspended()
@@ -58,7 +57,7 @@ def _check_books(house: House, tenant: Tenant, granted: int) -> None:
     assert wallet["balance_micros"] < DEMO_MICROS_PER_SECOND, "another second could have been paid"
     assert sum(entry["amount_micros"] for entry in entries) == wallet["balance_micros"]
     assert entries[-1]["balance_after_micros"] == wallet["balance_micros"]
-    assert line["charged_seconds"] == PAID_SECONDS
+    assert line["charged_seconds"] == SOON_OVER_SECONDS
     assert line["amount_picos"] == (granted - wallet["balance_micros"]) * 1_000_000
     assert line["lo"] + line["charged_seconds"] == wallet["cut_at"], "charged without a gap, up to zero"
     assert line["hi"] - line["lo"] == line["charged_seconds"] + line["absorbed_seconds"]
