@@ -1,12 +1,13 @@
 """A durable PostgreSQL for one benchmark, and what it and its clients spend while something is measured."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,23 @@ def run(measure: Callable[[Postgres], Awaitable[dict[str, Any]]]) -> None:
     async def found(server: Postgres) -> dict[str, Any]:
         return await measure(server)
 
-    with tempfile.TemporaryDirectory(prefix="moorage-bench-") as folder:
-        Path(folder).chmod(0o755)
-        server = Postgres(Path(folder), durable=True)
+    with started() as (server, _):
+        result = asyncio.run(found(server))
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+@contextlib.contextmanager
+def started() -> Iterator[tuple[Postgres, Path]]:
+    """An empty server for as long as the block runs, and its folder."""
+    with tempfile.TemporaryDirectory(prefix="moorage-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = Postgres(folder, durable=True)
         server.start()
         try:
-            result = asyncio.run(found(server))
+            yield server, folder
         finally:
             server.stop()
-    sys.stdout.write(json.dumps(result) + "\n")
 
 
 async def check_books(database: Database) -> None:
