@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tests.integration.money.oracle import PICOS, Oracle, Run, Wallet
 
 SWEEP_S, HOLD_S, RECLAIM_S, HEADROOM_S = 120, 90, 2, 10
+WINDOW_S, MONTH_S = 3 * 86_400, 28 * 86_400  # no script lives to see the end of a whole month
 
 
 @dataclass
@@ -48,6 +49,18 @@ class Slice:
     is_open: bool = True
 
 
+@dataclass
+class Months:
+    """A host name that is paid in advance, month by month."""
+
+    wallet: Wallet
+    begins: int | None  # the month that is paid next; None: it begins when it is paid
+    active: bool = True
+    unpaid: bool = False
+    paid: int = 0  # months
+    held: int = 0
+
+
 class Model(Oracle):
     """One ledger; wallets have the numbers 1, 2, … in the order in which they were added."""
 
@@ -63,6 +76,7 @@ class Model(Oracle):
         self.leases: dict[str, Slice] = {}
         self.holds: dict[str, Slice] = {}
         self.requests: set[str] = set()
+        self.months: dict[str, Months] = {}
 
     def look(self, wallet: Wallet) -> int:
         """The second at which a call looks at a wallet, which is charged up to it."""
@@ -293,6 +307,41 @@ class Model(Oracle):
         one.is_open = False
         self._set_aside(one.wallet, -one.granted)
         self._take_back(one.wallet)
+
+    # ------------------------------------------------------------------ host names
+
+    def host(self, uid: str, name: str, begins: int | None) -> None:
+        """A host name is used, and paid for up to a moment."""
+        self.months[uid] = Months(self.wallets[name], begins)
+
+    def unhost(self, uid: str) -> None:
+        """It is given up; what is set aside for it comes back when its months are looked after."""
+        self.months[uid].active = False
+
+    def keep_month(self, uid: str, micros: int) -> None:
+        """Pay what has begun, set aside for what begins within days, give back for what is given up."""
+        one = self.months[uid]
+        wallet, now = one.wallet, self.look(one.wallet)
+        begins = now if one.begins is None else one.begins
+        if not one.active:
+            self._set_month_aside(one, 0)
+        elif begins > now:
+            one.unpaid = False
+            if begins - now <= WINDOW_S and not one.held and micros < self.spare(wallet):
+                self._set_month_aside(one, micros)
+        else:
+            had = one.held
+            self._set_month_aside(one, 0)
+            can = not wallet.on_hold and micros * PICOS <= wallet.picos if had else micros < self.spare(wallet)
+            one.unpaid = not can
+            if can:
+                wallet.picos -= micros * PICOS
+                one.paid, one.begins = one.paid + 1, begins + MONTH_S
+        self._take_back(wallet)
+
+    def _set_month_aside(self, one: Months, micros: int) -> None:
+        self._set_aside(one.wallet, micros - one.held)
+        one.held = micros
 
     def sweep(self) -> None:
         """What was not heard of in time is over."""

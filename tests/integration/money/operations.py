@@ -6,7 +6,12 @@ door becomes part of all of them by one function and its line in OPERATIONS.
 
 from collections.abc import Callable
 
-from tests.integration.money import operations_of_credit, operations_of_gateways, operations_of_meters
+from tests.integration.money import (
+    operations_of_credit,
+    operations_of_gateways,
+    operations_of_meters,
+    operations_of_months,
+)
 from tests.integration.money.model import Model
 from tests.integration.money.steps import Draw, Hands, Place, Step
 
@@ -97,6 +102,7 @@ OPERATIONS: dict[str, Callable[[Draw, Place], Step | None]] = {
     **operations_of_credit.OPERATIONS,
     **operations_of_gateways.OPERATIONS,
     **operations_of_meters.OPERATIONS,
+    **operations_of_months.OPERATIONS,
 }
 
 
@@ -143,4 +149,6 @@ def follow(draw: Draw, place: Place) -> Step | None:
     return Step(f"follow: {change}", lambda on: on.sql.execute(f"UPDATE moorage.agent SET {sql}", agent), apply)
 
 
-ALONE = {**OPERATIONS, **operations_of_credit.ALONE, "tick": tick, "follow": follow}
+ALONE = {
+    **OPERATIONS, **operations_of_credit.ALONE, **operations_of_months.ALONE, "tick": tick, "follow": follow,
+}  # fmt: skip

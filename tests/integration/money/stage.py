@@ -13,7 +13,7 @@ from tests.integration.money.model import HOLD_S, Model
 from tests.integration.money.operations import NODES
 from tests.integration.money.operations_of_meters import STORAGE
 from tests.integration.money.oracle import Agent
-from tests.integration.money.steps import GATEWAY, SIZES, Hands, Place
+from tests.integration.money.steps import GATEWAY, MONTH_MICROS, SIZES, Hands, Place
 from tests.integration.money.world import START_S, World
 
 CATCHUP_S, SILENT_S, RESUME_S, LOW_RUNWAY_S = 120, 40, 30, 60
@@ -29,6 +29,8 @@ UPDATE money.policy SET hold_seconds = {HOLD_S}, storage_grace_micros = {GRACE_M
 SET session_replication_role = replica;
 UPDATE money.rate SET rate_picos = CASE meter WHEN 'Volume' THEN {STORAGE["Volume"]} ELSE {STORAGE["Snapshot"]} END
 WHERE meter IN ('Volume', 'Snapshot');
+INSERT INTO money.rate (meter, class, rate_picos, valid_from) VALUES ('Domain', '', {MONTH_MICROS} * 1000000, 0)
+ON CONFLICT DO NOTHING;
 SET session_replication_role = DEFAULT;
 """
 STATEMENTS = """
@@ -39,6 +41,12 @@ FROM money.run r LEFT JOIN money.line l ON l.run_id = r.id
 WHERE r.ended IS NOT NULL GROUP BY r.id ORDER BY 1, 2, 3, 4, 5, 6
 """
 LEASES = "SELECT id::text, granted_micros, spent_picos, state = 'Open' FROM money.lease ORDER BY 1"
+MONTHS = """
+SELECT d.uid::text, d.state = 'Active', d.unpaid_since IS NOT NULL,
+       (SELECT count(*) FROM money.domain_month m WHERE m.hostname = d.hostname AND m.amount_micros > 0),
+       coalesce((SELECT h.amount_micros FROM money.hold h WHERE h.domain_uid = d.uid AND h.state = 'Open'), 0)
+FROM moorage.domain d ORDER BY 1
+"""
 # By id; $2 is the seal up to which the seals are taken as they are: none. One query of all would be too long for
 # asyncpg to keep, and would be planned again every time.
 INVARIANTS = {one.id: one.sql.replace("$2", "0") for one in invariants.ALL}
@@ -145,6 +153,9 @@ class Stage:
         rows = await sql.fetch(LEASES)
         leases = sorted((key, one.granted, one.spent, one.is_open) for key, one in model.leases.items())
         found += _unequal("leases", [tuple(row) for row in rows], leases)
+        rows = await sql.fetch(MONTHS)
+        months = sorted((uid, one.active, one.unpaid, one.paid, one.held) for uid, one in model.months.items())
+        found += _unequal("months", [tuple(row) for row in rows], months)
         rows = await sql.fetch("SELECT amount_micros, expired_micros FROM money.credit_grant ORDER BY id")
         given = [(one.micros, one.expired) for one in model.credits if one.expires]
         return found + _unequal("given credit", [tuple(row) for row in rows], given)

@@ -16,6 +16,7 @@ from tests.integration.money.model import Model
 T = TypeVar("T")
 SIZES = {"tiny": 1_000_000, "odd": 333_333, "large": 7_700_001}
 GATEWAY = "gw"
+MONTH_MICROS = 45  # what a host name costs
 KEPT_MAX = 4
 
 
@@ -115,6 +116,8 @@ TRACES = {
     "closed": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS"
     " (SELECT 1 FROM money.run r WHERE r.ended IS NOT NULL AND r.pod_uid = k::uuid)",
     "stored": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.run r WHERE r.object = k)",
+    "hosted": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS"
+    " (SELECT 1 FROM moorage.domain d WHERE d.uid = k::uuid AND d.state <> 'Pending')",
     "payment": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS (SELECT 1 FROM money.payment p"
     " WHERE p.obj_id = split_part(k, '/', 1) AND p.version >= split_part(k, '/', 2)::bigint)",
     "correction": "SELECT k FROM unnest($1::text[]) k WHERE NOT EXISTS"

@@ -32,7 +32,7 @@ LIVES_MAX = 30
 NAMES = sorted(ALONE.keys() - {"follow"})  # which goes over the owner's own connection
 MOVES_MONEY = (
     "grant", "pay", "correct", "give", "expire", "open_run", "close_run", "settle_all", "state", "store", "free",
-    "open_lease", "report", "open_hold",
+    "open_lease", "report", "open_hold", "keep_month",
 )  # fmt: skip
 
 
