@@ -1,9 +1,10 @@
 """Tenants who want host names, on a real database."""
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
-from moorage.model.domain_record import DomainRecord, Standing
+from moorage.model.domain_record import DomainRecord, DomainState, Standing
 from moorage.model.domain_seen import ProofAnswer
 from moorage.store.domains import Domains, NewDomain
 from tests.integration.money.world import World
@@ -46,6 +47,12 @@ class Registry:
         found = await self.domains.load(uid)
         assert found is not None
         return found
+
+    async def uses(self, uid: str) -> bool:
+        """Decide that the name is used from now on; False when the database does not let it be."""
+        before = await self.record(uid)
+        after = replace(before, state=DomainState.ACTIVE)
+        return await self.domains.save(epoch=self.world.epoch, before=before, after=after)
 
     async def becomes(self, uid: str, state: str) -> None:
         """The lifecycle has moved it there."""

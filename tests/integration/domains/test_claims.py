@@ -77,6 +77,36 @@ async def test_a_name_in_use_is_not_given_up(registry: Registry) -> None:
         await registry.domains.finish(epoch=1, uid=uid)
 
 
+async def test_whoever_gives_a_name_up_claims_none(registry: Registry) -> None:
+    await registry.tenant("acme")
+    uid = await registry.domain("acme", BOT)
+    await registry.becomes(uid, "Releasing")
+    assert await registry.claim(uid) is Standing.TAKEN
+    assert (await registry.record(uid)).standing is Standing.FREE
+
+
+async def test_a_tenants_second_domain_takes_no_name_from_its_first(registry: Registry) -> None:
+    await registry.tenant("acme")
+    first, second = [await registry.domain("acme", "bank.example", own=True) for _ in "ab"]
+    assert await registry.claim(first) is Standing.HELD
+    await registry.prove(second)  # the text is the tenant's: who shows it for one shows it for both
+    assert await registry.claim(second) is Standing.TAKEN
+    assert (await registry.record(first)).standing is Standing.HELD
+
+
+async def test_an_unproven_name_is_not_used_and_one_in_use_outlives_a_miss(registry: Registry) -> None:
+    await registry.tenant("acme")
+    uid = await registry.domain("acme", "bank.example", own=True)
+    await registry.claim(uid)
+    assert not await registry.uses(uid)
+    await registry.prove(uid)
+    assert await registry.uses(uid)
+    await registry.prove(uid, ProofAnswer.MISSING)
+    record = await registry.record(uid)
+    assert record.proven_at is not None
+    assert record.missing_since is not None
+
+
 async def test_an_old_proof_or_one_that_is_gone_takes_nothing_over(registry: Registry) -> None:
     for name in ("acme", "other"):
         await registry.tenant(name)
@@ -102,8 +132,7 @@ async def test_nothing_is_set_up_for_a_name_that_another_has_taken_over_meanwhil
     await registry.prove(first)
     active = replace(looked_at, state=DomainState.ACTIVE)
     assert not await registry.domains.save(epoch=1, before=looked_at, after=active)
-    before = await registry.record(second)
-    assert await registry.domains.save(epoch=1, before=before, after=replace(before, state=DomainState.ACTIVE))
+    assert await registry.uses(second)
     assert await registry.world.broken() == []
 
 
@@ -131,6 +160,8 @@ async def test_whoever_takes_names_up_and_gives_them_up_again_is_stopped(registr
     assert seen == [Standing.HELD] * 6 + [Standing.LIMIT] * 2
     again = await registry.domain("acme", "n0.agents.example")
     assert await registry.claim(again, names_max=2) is Standing.HELD  # one of its own
+    await registry.world.at(START_S + 30 * DAY_S)
+    assert await registry.claim(await registry.domain("acme", BOT), names_max=2) is Standing.HELD
 
 
 async def test_a_removed_tenant_claims_nothing_and_its_successor_waits(registry: Registry) -> None:
