@@ -27,7 +27,7 @@ SOURCES = ("source.toolkit.fluxcd.io", "v1")
 MODULE = "github.com/fluxcd/kustomize-controller"
 CRD_IN_MODULE = "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml"
 ARTIFACT = "tree"
-HANDLED_SECONDS_MAX = 60.0
+HANDLED_SECONDS_MAX = 180.0
 POLL_SECONDS = 0.05
 
 Manifest = dict[str, Any]  # JSON for a tool that is not ours

@@ -18,7 +18,7 @@ ZONE = "agents.test"
 PATH = "/healthz"  # what every agent answers
 WAITING_PORT = 8080
 PROVIDER = "dns-provider"
-SOON_SECONDS = 30.0
+SOON_SECONDS = 90.0
 POLL_SECONDS = 0.2
 BODY_BYTES_MAX = 1 << 20
 

@@ -23,8 +23,8 @@ from tests.e2e.cluster import Cluster
 
 MICROS = 1_000_000
 DEMO_MICROS_PER_SECOND = 5000  # what the size class `demo` of the local platform costs
-READY_SECONDS_MAX = 60
-COMMAND_SECONDS_MAX = 60
+READY_SECONDS_MAX = 120
+COMMAND_SECONDS_MAX = 120
 READING = {"GET", "LIST", "WATCH"}
 
 

@@ -17,7 +17,7 @@ CUSTOMERS = "customers.test"
 NAME_SERVER, AUTHORITY = "name-server", "authority"
 DNS_PORT, ACME_PORT, MANAGEMENT_PORT = 53, 14_000, 15_000  # on the node's network, where nobody else listens
 RELOAD = "100ms"
-START_SECONDS_MAX = 20.0
+START_SECONDS_MAX = 60.0
 
 
 class Names:

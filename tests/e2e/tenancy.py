@@ -8,8 +8,8 @@ from tests.e2e.cluster import Manifest, is_true, says
 from tests.e2e.house import DEMO_MICROS_PER_SECOND, House
 
 API_VERSION = "moorage.dev/v1alpha1"
-READY_SECONDS_MAX = 60.0
-STOP_SECONDS_MAX = 90.0
+READY_SECONDS_MAX = 120.0
+STOP_SECONDS_MAX = 150.0
 AGENT_PODS = "moorage.dev/component=agent"
 # Enough for every resume: ten minutes of two demo agents.
 PLENTY_MICROS = 10_000_000

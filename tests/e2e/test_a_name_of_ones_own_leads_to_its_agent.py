@@ -14,7 +14,7 @@ from tests.e2e.tenancy import API_VERSION, PLENTY_MICROS, Tenant
 
 pytestmark = pytest.mark.cluster
 
-CERTIFIED_SECONDS_MAX = 60.0  # the DNS is looked at every ten seconds, and an order is a dozen calls
+CERTIFIED_SECONDS_MAX = 180.0  # the DNS is looked at every ten seconds, and an order is a dozen calls
 ISSUED = "SELECT name FROM moorage.domain WHERE namespace = $1 AND certificate_id IS NOT NULL"
 
 

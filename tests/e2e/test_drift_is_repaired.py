@@ -66,7 +66,7 @@ def _until(house: House, tenant: Tenant, plural: str, before: Manifest, also: Ca
         name,
         lambda now: content(now) == content(before) and also(now),
         f"the repair of {plural} {name}",
-        seconds=15,
+        seconds=60,
     )
 
 
@@ -80,7 +80,7 @@ def _labelled(house: House, tenant: Tenant) -> None:
         tenant.namespace,
         lambda now: now["metadata"]["labels"].get(label) == "restricted",
         "the repair of the namespace's label",
-        seconds=15,
+        seconds=60,
     )
 
 

@@ -30,8 +30,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_POST = do_GET
 http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
-# Ten seconds of every stop, one for the quiesce, two that the kubelet leaves to whoever used up all; then the snapshot.
-STOPPED_SECONDS_MAX = 60.0
+# Ten seconds of every stop, one for the quiesce, two that the kubelet leaves to whoever used up all; then the snapshot: far less than
+# an hour, however busy the machine is.
+STOPPED_SECONDS_MAX = 150.0
 
 
 @pytest.mark.parametrize("path", ["/answer", "/hang", "/away"])

@@ -14,7 +14,7 @@ EVICTED_SECONDS_MAX = 120.0
 RESTARTED_SECONDS_MAX = 180.0
 FALL_SILENT = """
 import http.server, time
-end = time.monotonic() + 10
+end = time.monotonic() + 20
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if time.monotonic() < end else 503)
