@@ -30,8 +30,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_POST = do_GET
 http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
-# Ten seconds of every stop, one for the quiesce, two that the kubelet leaves to whoever used up all; then the snapshot: far less than
-# an hour, however busy the machine is.
+# Ten seconds of every stop, one for the quiesce, two that the kubelet leaves to whoever used up all, then the snapshot:
+# far less than the hour for which an answer is kept back, however busy the machine is.
 STOPPED_SECONDS_MAX = 150.0
 
 
