@@ -224,7 +224,7 @@ REFUSED: dict[str, tuple[str, Try]] = {
     "a token of the movers' account": (
         "movers-are-left-alone", post(f"{CORE}/serviceaccounts/moorage-mover/token?{DRY}", REQUEST)),
     "the end of a volume": ("managed-objects", delete(child("PersistentVolumeClaim"))),
-    "the end of a core namespace, and of all volumes in it": ("core-namespaces", delete(f"/api/v1/namespaces/{OURS}")),
+    "the end of a core namespace, and of all volumes in it": ("core-namespaces", delete(CORE)),
     "a look into a mover": ("movers-are-left-alone", post(f"{MOVER}/exec?command=id&stdout=1", {})),
     "a way into a mover": ("movers-are-left-alone", post(f"{MOVER}/portforward", {})),
 }  # fmt: skip
@@ -296,8 +296,7 @@ PASSES: dict[str, tuple[Who, Try]] = {
     "an administrator deletes a pod": (ADMINISTRATOR, delete(child("Pod"))),
     "an administrator deletes a network policy": (ADMINISTRATOR, delete(DENIAL)),
     "an administrator deletes a foreign namespace": (ADMINISTRATOR, delete(f"/api/v1/namespaces/{FOREIGN}")),
-    "an administrator labels a core namespace": (
-        ADMINISTRATOR, patch(f"/api/v1/namespaces/{OURS}", labelled(team="one"))),
+    "an administrator labels a core namespace": (ADMINISTRATOR, patch(CORE, labelled(team="one"))),
     "an administrator makes what they like elsewhere": (ADMINISTRATOR, create({
         **scene.workload("Deployment"), "metadata": {"name": "x", "namespace": "default", "labels": scene.BAD_LABEL}})),
     "the collector takes away what nobody owns": (COLLECTOR, delete(child("ConfigMap"))),
@@ -315,9 +314,9 @@ PASSES: dict[str, tuple[Who, Try]] = {
     "the operator drops a mover": (OPERATOR, delete(path_of(scene.mover()))),
     "the operator says what it saw": (OPERATOR, patch(f"{AGENT}/status", {"status": {"podName": "x"}})),
     "the operator lets an agent go": (OPERATOR, patch(AGENT, {"metadata": {"finalizers": None}})),
-    "the operator lets a core namespace go": (OPERATOR, delete(f"/api/v1/namespaces/{OURS}")),
+    "the operator lets a core namespace go": (OPERATOR, delete(CORE)),
     "who breaks the glass may delete a volume": (BREAK_GLASS, delete(child("PersistentVolumeClaim"))),
-    "who breaks the glass may delete a core namespace": (BREAK_GLASS, delete(f"/api/v1/namespaces/{OURS}")),
+    "who breaks the glass may delete a core namespace": (BREAK_GLASS, delete(CORE)),
     "who breaks the glass may edit what is ours": (BREAK_GLASS, patch(QUOTA, {"spec": {"hard": {"pods": "1000"}}})),
     "who breaks the glass may free an agent": (BREAK_GLASS, patch(AGENT, {"metadata": {"finalizers": None}})),
     "who breaks the glass may start a pod": (BREAK_GLASS, create(scene.pod())),
