@@ -28,12 +28,12 @@ async def platform(database_url: str) -> AsyncIterator[Estate]:
         yield found
 
 
-async def proven(platform: Estate) -> Key:
-    """A Domain that holds its name, and waits for it to lead here."""
+async def proven(platform: Estate, *, until: str = NOT_POINTED) -> Key:
+    """A Domain that holds its name; unless told otherwise it waits for it to lead here."""
     key = platform.apply("acme", "bot", OWN, certificate="Acme")
     await platform.until(key, "False/ProofMissing")
     platform.show(key)
-    await platform.until(key, NOT_POINTED)
+    await platform.until(key, until)
     return key
 
 
@@ -52,10 +52,7 @@ async def test_a_name_that_does_not_lead_here_yet_is_set_up_so_that_it_can_move_
 
 async def test_a_name_that_leads_here_already_is_ready_after_the_first_look(platform: Estate) -> None:
     platform.texts.pointed[OWN] = platform.offer.direct
-    key = platform.apply("acme", "bot", OWN, certificate="Acme")
-    await platform.until(key, "False/ProofMissing")
-    platform.show(key)
-    await platform.until(key, READY)
+    await proven(platform, until=READY)
     assert platform.texts.asked_where == 1
 
 
@@ -67,10 +64,7 @@ async def test_what_serves_names_for_the_provider_is_not_where_others_have_to_le
 
 async def test_a_name_that_leads_elsewhere_is_told_within_the_hour_and_goes_on_being_served(platform: Estate) -> None:
     platform.texts.pointed[OWN] = platform.offer.direct
-    key = platform.apply("acme", "bot", OWN, certificate="Acme")
-    await platform.until(key, "False/ProofMissing")
-    platform.show(key)
-    await platform.until(key, READY)
+    key = await proven(platform, until=READY)
     platform.texts.silent = True
     for _ in range(3):  # nobody says that it is gone
         await platform.turn(HOUR)
@@ -85,10 +79,7 @@ async def test_a_name_that_leads_elsewhere_is_told_within_the_hour_and_goes_on_b
 
 async def test_where_a_name_leads_is_unknown_until_somebody_says_it(platform: Estate) -> None:
     platform.texts.pointed[OWN] = platform.offer.direct
-    key = platform.apply("acme", "bot", OWN, certificate="Acme")
-    await platform.until(key, "False/ProofMissing")
-    platform.show(key)
-    await platform.until(key, READY)
+    key = await proven(platform, until=READY)
     platform.texts.silent = True
     await platform.start()  # another leads, who has not seen it
     await platform.turn()
